@@ -1,0 +1,2 @@
+//! flowdsl
+pub use flowdsl_runtime as runtime;

@@ -1,0 +1,92 @@
+//! The contract between a stateful stage and the operator that drives it.
+//!
+//! The operator owns time and alignment; the stage owns what it remembers. The operator calls
+//! [`process`](KeyedLogic::process) with records of the current epoch,
+//! [`fire`](KeyedLogic::fire) when the watermark has moved, and at a barrier
+//! [`freeze`](KeyedLogic::freeze), which must not depend on the size of the state. The frozen
+//! image is then handed over piece by piece with [`copy_frozen`](KeyedLogic::copy_frozen),
+//! between batches; a piece that a record is about to change is copied before the change.
+
+use crate::error::Result;
+use crate::ids::KeyGroupRange;
+use crate::schema::Schema;
+
+/// What a snapshot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotScope {
+    /// All state.
+    Full,
+    /// Only what changed since the freeze before.
+    Increment,
+}
+
+/// Whether a call with a budget finished its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Progress {
+    /// There is more to do: call again.
+    More,
+    /// Nothing is left.
+    Done,
+}
+
+/// A piece of frozen state, to be encoded on another thread.
+///
+/// Encoded pieces follow each other in one snapshot object; each is self-describing.
+pub struct FrozenChunk(Box<dyn FnOnce(&mut Vec<u8>) + Send>);
+
+impl FrozenChunk {
+    /// A chunk that appends its encoding to a buffer.
+    pub fn new(encode: impl FnOnce(&mut Vec<u8>) + Send + 'static) -> Self {
+        Self(Box::new(encode))
+    }
+
+    /// Appends the encoding of the chunk to `bytes`.
+    pub fn encode(self, bytes: &mut Vec<u8>) {
+        (self.0)(bytes);
+    }
+}
+
+/// What a stateful stage does with records, watermarks and barriers.
+///
+/// `In` is the whole record (`Rec<Keyed<K>, E, T>`), and so is `Out`.
+pub trait KeyedLogic: 'static {
+    /// A record with its key.
+    type In: 'static;
+    /// A record that the stage emits.
+    type Out: 'static;
+
+    /// The schema of key and value, for the manifest.
+    fn schema(&self) -> Schema;
+
+    /// Drains `batch` into the state. Results that are due at once go to `out`, records that are
+    /// late against `watermark` (and so changed nothing) to `late`.
+    fn process(&mut self, batch: &mut Vec<Self::In>, watermark: i64, out: &mut Vec<Self::Out>, late: &mut Vec<Self::In>);
+
+    /// Emits what is due at `watermark`, about `budget` results a call (one key may overshoot).
+    /// The watermark of successive calls never falls.
+    fn fire(&mut self, watermark: i64, out: &mut Vec<Self::Out>, budget: usize) -> Progress;
+
+    /// Takes the image that the next snapshot holds, in time that does not depend on the state's
+    /// size. Not called again until [`copy_frozen`](Self::copy_frozen) has returned `None`.
+    fn freeze(&mut self, scope: SnapshotScope);
+
+    /// Hands over about `budget` entries of the frozen image; `None` when all were handed over.
+    fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk>;
+
+    /// The number of entries (keys, or keys in windows) in the state.
+    fn len(&self) -> usize;
+
+    /// Whether there is no state.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads a stored snapshot object (a sequence of encoded chunks), keeping the keys whose key
+    /// groups are in `range`. Objects are given oldest first; a later entry replaces an earlier one.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` where the bytes do not decode. Never panics, whatever the bytes.
+    fn restore(&mut self, object: &[u8], range: KeyGroupRange) -> Result<()>;
+}
