@@ -58,3 +58,22 @@ impl Clock {
         }
     }
 }
+
+/// Measures how long a slice of work took. Slices are real time even under a manual clock: they
+/// bound how long an operator keeps its worker, and change no result.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// A watch that starts now.
+    #[inline]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Time since the start.
+    #[inline]
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}

@@ -159,7 +159,8 @@ impl KeyGroupCount {
     /// The worker that owns a key group, with `worker_count` workers.
     #[inline]
     pub const fn worker_of(self, group: KeyGroup, worker_count: usize) -> WorkerIndex {
-        WorkerIndex(((group.0 as usize * worker_count) / self.0 as usize) as u32)
+        // A shift: the number of groups is a power of two, and this runs once a record.
+        WorkerIndex(((group.0 as usize * worker_count) >> self.0.trailing_zeros()) as u32)
     }
 
     /// The contiguous range of key groups that `worker` owns, with `worker_count` workers.

@@ -1,1 +1,87 @@
-//! metrics
+//! Counters of a running job: written by operators once a batch, read by whoever shows them.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// What a job counts.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    records_in: AtomicU64,
+    late_dropped: AtomicU64,
+    malformed: AtomicU64,
+    checkpoints: AtomicU64,
+    checkpoints_failed: AtomicU64,
+    last_checkpoint: AtomicU64,
+    last_checkpoint_micros: AtomicU64,
+    watermark: AtomicI64,
+}
+
+/// The counters at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MetricsSnapshot {
+    /// Records that sources of this process have read.
+    pub records_in: u64,
+    /// Records that came too late for their windows, and that no `late:` took.
+    pub late_dropped: u64,
+    /// Records that could not be read and went to `errors:`.
+    pub malformed: u64,
+    /// Completed checkpoints of this run.
+    pub checkpoints: u64,
+    /// Failed checkpoints of this run.
+    pub checkpoints_failed: u64,
+    /// The epoch of the newest completed checkpoint; 0 if there is none.
+    pub last_checkpoint: u64,
+    /// From trigger to publication of the newest completed checkpoint, in microseconds.
+    pub last_checkpoint_micros: u64,
+    /// The watermark of the first worker's slowest source, in milliseconds since the Unix epoch;
+    /// `None` before the first record and behind the last.
+    pub watermark: Option<i64>,
+}
+
+impl Metrics {
+    /// New counters.
+    pub fn new() -> Self {
+        Self { watermark: AtomicI64::new(i64::MIN), ..Self::default() }
+    }
+
+    pub(crate) fn add_records_in(&self, n: u64) {
+        self.records_in.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_late_dropped(&self, n: u64) {
+        self.late_dropped.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_malformed(&self, n: u64) {
+        self.malformed.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_watermark(&self, watermark: i64) {
+        self.watermark.store(watermark, Ordering::Relaxed);
+    }
+
+    pub(crate) fn checkpoint_completed(&self, epoch: u64, micros: u64) {
+        self.checkpoints.fetch_add(1, Ordering::Relaxed);
+        self.last_checkpoint.store(epoch, Ordering::Relaxed);
+        self.last_checkpoint_micros.store(micros, Ordering::Relaxed);
+    }
+
+    pub(crate) fn checkpoint_failed(&self) {
+        self.checkpoints_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The counters as they are now; each is exact, together they are of about one moment.
+    pub fn snapshot(&self) -> MetricsSnapshot {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let watermark = self.watermark.load(Ordering::Relaxed);
+        MetricsSnapshot {
+            records_in: get(&self.records_in),
+            late_dropped: get(&self.late_dropped),
+            malformed: get(&self.malformed),
+            checkpoints: get(&self.checkpoints),
+            checkpoints_failed: get(&self.checkpoints_failed),
+            last_checkpoint: get(&self.last_checkpoint),
+            last_checkpoint_micros: get(&self.last_checkpoint_micros),
+            watermark: (watermark != i64::MIN && watermark != i64::MAX).then_some(watermark),
+        }
+    }
+}

@@ -4,9 +4,11 @@
 //! *offsets*; a sink writes records, and a transactional one stages what it wrote at each barrier
 //! and makes it visible when it is given a permit.
 
+mod progress;
 mod sink;
 mod source;
 
+pub use progress::{SinkSnapshot, SourceSnapshot, SplitProgress};
 pub use sink::{
     Committable, Committer, OutputFacts, PendingCommit, Prepared, Sink, SinkContext, SinkGuarantee, SinkWriter, Transactional,
 };

@@ -1,1 +1,40 @@
-//! dataflow
+//! Timely operators: what a flow becomes on each worker.
+//!
+//! The timestamp is a [`Moment`](moment::Moment). A source or a stage with state is one operator
+//! together with all stateless stages behind it ([`fuse`]) and the end that they run into
+//! ([`target`]): an edge, an exchange by key group, or a sink. Barriers are read off the frontier;
+//! the coordinator's decisions arrive on a [`board`], and answers leave on the streams of
+//! [`answers`].
+//!
+//! Timely's types do not leave this module, but for the place where workers are started.
+
+mod answers;
+mod batch;
+mod board;
+mod build;
+mod credit;
+mod fate;
+mod fuse;
+mod graph;
+mod inbox;
+mod moment;
+mod offload;
+mod origin;
+mod pace;
+mod passthrough;
+mod ports;
+mod rate;
+mod sink;
+mod source;
+mod splits;
+mod stage;
+mod target;
+
+pub use build::{Data, EdgeOrigin, StageOrigin, union};
+pub use fate::Fate;
+pub use fuse::{EventTime, Filter, FilterMap, FlatMap, FromSource, Inspect, IntoEventTime, KeyBy, Label, Map, Stages, Start};
+pub use graph::{Blueprint, Discover, Graph, Restored, WorkerContext};
+pub use origin::Origin;
+pub use sink::ToSink;
+pub use source::SourceOrigin;
+pub use target::{Edge, Target, TargetSpec, ToEdge, ToKeyGroups};

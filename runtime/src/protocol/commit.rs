@@ -1,12 +1,14 @@
 //! Who may make output visible.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{Epoch, Generation};
 use crate::protocol::Manifest;
 
 /// Proof that a manifest is durable and that its writer was the current generation.
 ///
 /// It permits all committables of epochs up to its own. Only a published manifest makes one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitPermit {
     epoch: Epoch,
     generation: Generation,

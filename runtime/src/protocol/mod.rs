@@ -2,8 +2,10 @@
 //!
 //! Nothing here performs I/O, reads a clock, starts a thread or knows timely (invariant 1).
 
+mod ack;
 mod commit;
 mod manifest;
 
+pub use ack::{AfterBarrier, Control, Report, SnapshotAck, SnapshotAnswer};
 pub use commit::CommitPermit;
 pub use manifest::{CheckpointKind, Location, Manifest, PlanEdge, PlanStage, SnapshotKind, SnapshotRef, StageKind, StoredPlan, SubtaskSnapshot};

@@ -4,8 +4,10 @@
 //! [`KeyedLogic`]: the operator in `dataflow/` feeds it records and watermarks, and asks it to
 //! freeze when a barrier passes.
 
+mod chain;
 mod logic;
 mod types;
 
+pub(crate) use chain::Chain;
 pub use logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
 pub use types::State;

@@ -1,0 +1,16 @@
+//! The typed builder: what `flow!` expands to, and what can be written by hand.
+//!
+//! Streams know the types of their records, and whether they have a key and an event time;
+//! stages that need them are refused at compile time where they are missing. Nothing runs while a
+//! graph is built.
+
+mod flow;
+mod label;
+mod stream;
+mod union;
+mod window;
+
+pub use flow::Flow;
+pub use stream::{Shared, SinkFor, SourceFor, Stream};
+pub use union::Union;
+pub use window::{LateWindowedStream, WindowedStream};

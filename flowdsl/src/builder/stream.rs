@@ -1,0 +1,366 @@
+//! A stream: an operator that waits for its end, and the stateless stages fused behind it so far.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use flowdsl_runtime::connector::{Sink, SinkGuarantee, Source};
+use flowdsl_runtime::dataflow::{
+    Data, Edge, EdgeOrigin, EventTime, Filter, FilterMap, FlatMap, FromSource, Inspect, IntoEventTime, KeyBy, Label, Map, Origin,
+    SourceOrigin, StageOrigin, Stages, Start, ToEdge, ToKeyGroups, ToSink,
+};
+use flowdsl_runtime::key::Key;
+use flowdsl_runtime::protocol::{PlanStage, StageKind};
+use flowdsl_runtime::record::{KeyValue, Keyed, Rec, Timed, Unkeyed, Untimed};
+use flowdsl_runtime::state::{Fold, KeyedLogic, Reduce, State};
+use flowdsl_runtime::window::WindowSpec;
+
+use super::flow::Flow;
+use super::label::Labels;
+use super::window::WindowedStream;
+
+/// A stream of records `T`, with key `K` ([`Keyed`] or [`Unkeyed`]) and event time `E` ([`Timed`]
+/// or [`Untimed`]).
+///
+/// `O` and `S` are the operator and the stages behind it; they are inferred and never written.
+#[must_use = "a stream that goes nowhere does nothing: end it with `sink`"]
+pub struct Stream<'s, O, S, K, E, T> {
+    flow: Flow<'s>,
+    labels: Labels,
+    /// The position of the last stage in the plan.
+    node: usize,
+    origin: O,
+    stages: S,
+    record: PhantomData<fn() -> (K, E, T)>,
+}
+
+/// The stream of a source.
+pub type SourceFor<'s, S> =
+    Stream<'s, SourceOrigin<S>, FromSource<<S as Source>::Item>, Unkeyed, Untimed, <S as Source>::Item>;
+
+/// A marker in bounds: a sink that takes the stream's records.
+pub trait SinkFor<T>: Sink<T> {}
+impl<T, S: Sink<T>> SinkFor<T> for S {}
+
+/// A stream on an edge of its own.
+pub(crate) type EdgeStream<'s, K, E, T> = Stream<'s, EdgeOrigin<'s, Rec<K, E, T>>, Start<Rec<K, E, T>>, K, E, T>;
+
+/// A stream behind a stage with state.
+pub(crate) type StageStream<'s, L, K, E, T> = Stream<'s, StageOrigin<'s, L>, Start<Rec<K, E, T>>, K, E, T>;
+
+impl<'s, O, S, K, E, T> Stream<'s, O, S, K, E, T> {
+    pub(crate) fn begin(flow: Flow<'s>, labels: Labels, node: usize, origin: O, stages: S) -> Self {
+        Self { flow, labels, node, origin, stages, record: PhantomData }
+    }
+
+    /// Names the next stage: in errors and plans, and, where it keeps state, in checkpoints.
+    pub fn at(mut self, id: &str) -> Self {
+        self.labels.name_next(id);
+        self
+    }
+
+    /// Makes another record of each.
+    pub fn map<U, F>(self, f: F) -> Stream<'s, O, Map<S, F>, K, E, U>
+    where
+        F: Fn(T) -> U + 'static,
+    {
+        self.fuse("map", |stages, label| Map::new(stages, label, f))
+    }
+
+    /// Keeps the records for which `f` holds.
+    pub fn filter<F>(self, f: F) -> Stream<'s, O, Filter<S, F>, K, E, T>
+    where
+        F: Fn(&T) -> bool + 'static,
+    {
+        self.fuse("filter", |stages, label| Filter::new(stages, label, f))
+    }
+
+    /// Makes another record of each, or none.
+    pub fn filter_map<U, F>(self, f: F) -> Stream<'s, O, FilterMap<S, F>, K, E, U>
+    where
+        F: Fn(T) -> Option<U> + 'static,
+    {
+        self.fuse("filter_map", |stages, label| FilterMap::new(stages, label, f))
+    }
+
+    /// Makes any number of records of each; they keep its key and event time.
+    pub fn flat_map<I, F>(self, f: F) -> Stream<'s, O, FlatMap<S, F>, K, E, I::Item>
+    where
+        F: Fn(T) -> I + 'static,
+        I: IntoIterator,
+    {
+        self.fuse("flat_map", |stages, label| FlatMap::new(stages, label, f))
+    }
+
+    /// Looks at each record. After a crash some are seen again.
+    pub fn inspect<F>(self, f: F) -> Stream<'s, O, Inspect<S, F>, K, E, T>
+    where
+        F: Fn(&T) + 'static,
+    {
+        self.fuse("inspect", |stages, label| Inspect::new(stages, label, f))
+    }
+
+    /// Gives each record its key. Records of one key meet on one worker at the next stage with state.
+    pub fn key_by<Q, F>(self, f: F) -> Stream<'s, O, KeyBy<S, F>, Keyed<Q>, E, T>
+    where
+        F: Fn(&T) -> Q + 'static,
+        Q: Key,
+    {
+        self.fuse("key_by", |stages, label| KeyBy::new(stages, label, f))
+    }
+
+    /// Gives each record its event time, in milliseconds since the Unix epoch.
+    ///
+    /// `lateness` bounds the disorder within a split: the split's watermark stays that far behind
+    /// the greatest event time seen, and records within it are never late. Stands before any
+    /// `window`, `union` or other stage that changes the operator.
+    pub fn event_time<R, F>(self, f: F, lateness: Duration) -> Stream<'s, O, EventTime<S, F>, K, Timed, T>
+    where
+        F: Fn(&T) -> R + 'static,
+        R: IntoEventTime,
+        O: AtSource,
+        E: WithoutEventTime,
+    {
+        let millis = i64::try_from(lateness.as_millis()).unwrap_or(i64::MAX);
+        self.fuse("event_time", |stages, label| EventTime::new(stages, label, f, millis))
+    }
+
+    fn fuse<S2, K2, E2, T2>(
+        mut self,
+        operation: &str,
+        stage: impl FnOnce(S, Label) -> S2,
+    ) -> Stream<'s, O, S2, K2, E2, T2> {
+        let id = self.labels.take(operation);
+        let label = Label::new(&id);
+        let node = self.add_stage(&id, operation, String::new(), StageKind::Stateless, false);
+        Stream::begin(self.flow, self.labels, node, self.origin, stage(self.stages, label))
+    }
+
+    fn add_stage(&self, id: &str, operation: &str, detail: String, kind: StageKind, exchange: bool) -> usize {
+        self.add(PlanStage { id: id.into(), operation: operation.to_owned(), detail, kind, schema: None }, exchange)
+    }
+
+    fn add(&self, stage: PlanStage, exchange: bool) -> usize {
+        let node = self.flow.graph().add_stage(stage);
+        self.flow.graph().add_edge(self.node, node, exchange);
+        node
+    }
+}
+
+impl<'s, O, S, K, E, T> Stream<'s, O, S, K, E, T>
+where
+    O: Origin<'s>,
+    S: Stages<In = O::Item, Out = Rec<K, E, T>>,
+    K: 'static,
+    E: 'static,
+    T: 'static,
+{
+    /// Ends the chain.
+    pub fn sink<W>(mut self, sink: W)
+    where
+        W: SinkFor<T>,
+    {
+        let id = self.labels.take("sink");
+        let kind = match sink.guarantee() {
+            SinkGuarantee::Plain => StageKind::Sink,
+            SinkGuarantee::ExactlyOnce(_) => StageKind::TransactionalSink,
+        };
+        self.add_stage(&id, "sink", sink.describe(), kind, false);
+        self.origin.build(self.flow.graph(), self.stages, ToSink::new(id.as_str().into(), sink));
+    }
+
+    /// Shares the stream: each [`branch`](Shared::branch) gets every record.
+    pub fn shared(self) -> Shared<'s, K, E, T>
+    where
+        K: Clone,
+        E: Clone,
+        T: Clone,
+    {
+        let (flow, labels, node, edge) = self.into_edge();
+        Shared { flow, labels, node, edge }
+    }
+
+    pub(crate) fn into_edge(self) -> (Flow<'s>, Labels, usize, Edge<'s, Rec<K, E, T>>) {
+        let edge = self.origin.build(self.flow.graph(), self.stages, ToEdge);
+        (self.flow, self.labels, self.node, edge)
+    }
+}
+
+impl<'s, K: 'static, E: 'static, T: 'static> EdgeStream<'s, K, E, T> {
+    pub(crate) fn on_edge(flow: Flow<'s>, labels: Labels, node: usize, edge: Edge<'s, Rec<K, E, T>>) -> Self {
+        let origin = EdgeOrigin::new(edge, labels.chain());
+        Self::begin(flow, labels, node, origin, Start::default())
+    }
+}
+
+/// Stages that keep state for each key.
+impl<'s, O, S, K, E, T> Stream<'s, O, S, K, E, T> {
+    /// Splits the records of each key into windows over event time; an aggregate follows.
+    pub fn window<A>(self, spec: WindowSpec<A>) -> WindowedStream<'s, O, S, K, E, T, A>
+    where
+        K: HasKey,
+        E: HasEventTime,
+    {
+        WindowedStream::new(self, spec)
+    }
+
+    /// Merges the records of each key into one, and emits the merged record for each that comes in.
+    ///
+    /// The state is the merged record of each key; it is restored from the checkpoint.
+    pub fn reduce<F, Q>(self, f: F) -> StageStream<'s, Reduce<Q, E, T, F>, Unkeyed, E, T>
+    where
+        F: Fn(&mut T, T) + 'static,
+        O: Origin<'s>,
+        S: Stages<In = O::Item, Out = Rec<K, E, T>>,
+        K: HasKey<Key = Q>,
+        Q: Key,
+        T: State,
+        E: Data + Copy,
+        Stream<'s, O, S, K, E, T>: IntoKeyedStream<'s, Q, E, T>,
+    {
+        IntoKeyedStream::into_keyed_stream(self).keyed_stage("reduce", String::new(), Reduce::new(f))
+    }
+
+    /// Folds the records of each key into a value, and emits the value for each record.
+    ///
+    /// The state is the value of each key; it is restored from the checkpoint.
+    pub fn fold<V, F, Q>(self, init: V, f: F) -> StageStream<'s, Fold<Q, E, T, V, F>, Unkeyed, E, KeyValue<Q, V>>
+    where
+        F: Fn(&mut V, T) + 'static,
+        O: Origin<'s>,
+        S: Stages<In = O::Item, Out = Rec<K, E, T>>,
+        K: HasKey<Key = Q>,
+        Q: Key,
+        V: State,
+        T: Data,
+        E: Data + Copy,
+        Stream<'s, O, S, K, E, T>: IntoKeyedStream<'s, Q, E, T>,
+    {
+        IntoKeyedStream::into_keyed_stream(self).keyed_stage("fold", String::new(), Fold::new(init, f))
+    }
+}
+
+/// A keyed stream that waits behind the exchange.
+pub struct KeyedEdge<'s, Q, E, T> {
+    flow: Flow<'s>,
+    labels: Labels,
+    node: usize,
+    edge: Edge<'s, Rec<Keyed<Q>, E, T>>,
+}
+
+/// A keyed stream, sent to the workers that own its keys.
+pub trait IntoKeyedStream<'s, Q, E, T> {
+    /// Ends the operator in an exchange.
+    fn into_keyed_stream(self) -> KeyedEdge<'s, Q, E, T>;
+}
+
+impl<'s, O, S, Q, E, T> IntoKeyedStream<'s, Q, E, T> for Stream<'s, O, S, Keyed<Q>, E, T>
+where
+    O: Origin<'s>,
+    S: Stages<In = O::Item, Out = Rec<Keyed<Q>, E, T>>,
+    Q: Key,
+    E: 'static,
+    T: 'static,
+{
+    fn into_keyed_stream(self) -> KeyedEdge<'s, Q, E, T> {
+        let edge = self.origin.build(self.flow.graph(), self.stages, ToKeyGroups);
+        KeyedEdge { flow: self.flow, labels: self.labels, node: self.node, edge }
+    }
+}
+
+impl<'s, Q, E, T> KeyedEdge<'s, Q, E, T> {
+    /// Adds a stage with state, with its edge, to the plan.
+    pub(crate) fn add_keyed_stage<L: KeyedLogic>(&mut self, operation: &str, detail: String, logic: &L) -> (String, usize) {
+        let id = self.labels.take(operation);
+        let stage = PlanStage {
+            id: id.as_str().into(),
+            operation: operation.to_owned(),
+            detail,
+            kind: StageKind::Keyed,
+            schema: Some(logic.schema()),
+        };
+        let node = self.flow.graph().add_stage(stage);
+        self.flow.graph().add_edge(self.node, node, true);
+        (id, node)
+    }
+
+    pub(crate) fn keyed_stage<L, E2, T2>(mut self, operation: &str, detail: String, logic: L) -> StageStream<'s, L, Unkeyed, E2, T2>
+    where
+        L: KeyedLogic<In = Rec<Keyed<Q>, E, T>, Out = Rec<Unkeyed, E2, T2>>,
+        Rec<Keyed<Q>, E, T>: Data,
+        E2: 'static,
+        T2: 'static,
+    {
+        let (id, node) = self.add_keyed_stage(operation, detail, &logic);
+        let origin = StageOrigin::new(self.edge, id.as_str().into(), logic);
+        Stream::begin(self.flow, self.labels, node, origin, Start::default())
+    }
+
+    pub(crate) fn into_parts(self) -> (Flow<'s>, Labels, Edge<'s, Rec<Keyed<Q>, E, T>>) {
+        (self.flow, self.labels, self.edge)
+    }
+}
+
+/// A stream used more than once.
+pub struct Shared<'s, K, E, T> {
+    flow: Flow<'s>,
+    labels: Labels,
+    node: usize,
+    edge: Edge<'s, Rec<K, E, T>>,
+}
+
+impl<'s, K, E, T> Shared<'s, K, E, T>
+where
+    K: Clone + 'static,
+    E: Clone + 'static,
+    T: Clone + 'static,
+{
+    /// A stream of all records.
+    pub fn branch(&self) -> EdgeStream<'s, K, E, T> {
+        Stream::on_edge(self.flow.clone(), self.labels.clone(), self.node, self.edge.clone())
+    }
+}
+
+/// A stream with a key.
+#[diagnostic::on_unimplemented(
+    message = "this stage needs a stream with a key",
+    label = "the stream has no key here",
+    note = "put `-> key_by(|x| ..)` before this stage"
+)]
+pub trait HasKey {
+    /// The key's type.
+    type Key;
+}
+
+impl<Q> HasKey for Keyed<Q> {
+    type Key = Q;
+}
+
+/// A stream with event time.
+#[diagnostic::on_unimplemented(
+    message = "this stage needs a stream with event time",
+    label = "the stream has no event time here",
+    note = "put `-> event_time(|x| .., lateness: 5 s)` behind the source"
+)]
+pub trait HasEventTime {}
+
+impl HasEventTime for Timed {}
+
+/// A stream that has no event time yet.
+#[diagnostic::on_unimplemented(
+    message = "this stream has an event time already",
+    label = "a second `event_time`",
+    note = "remove one of the two `event_time` stages"
+)]
+pub trait WithoutEventTime {}
+
+impl WithoutEventTime for Untimed {}
+
+/// A stream whose operator is still the source.
+#[diagnostic::on_unimplemented(
+    message = "`event_time` stands behind the source, before any `window`, `union` or shared stream",
+    label = "too late for `event_time`",
+    note = "watermarks are made for each split as it is read: move `event_time` up to the source's own chain"
+)]
+pub trait AtSource {}
+
+impl<S> AtSource for SourceOrigin<S> {}

@@ -1,0 +1,79 @@
+//! What the coordinator has decided, as one worker knows it.
+//!
+//! The control dataflow writes the board and wakes the operators of its worker; they read it at
+//! the start of each activation.
+
+use std::cell::{Cell, RefCell};
+
+use timely::scheduling::Activator;
+
+use crate::ids::Epoch;
+use crate::protocol::{AfterBarrier, CommitPermit, Control};
+
+/// One worker's copy of the coordinator's decisions.
+#[derive(Default)]
+pub(crate) struct Board {
+    /// All epochs up to this one are to be closed.
+    closes: Cell<Epoch>,
+    resting: Cell<bool>,
+    aborted: Cell<Epoch>,
+    permit: Cell<Option<CommitPermit>>,
+    finished: Cell<bool>,
+    operators: RefCell<Vec<Activator>>,
+}
+
+impl Board {
+    /// A board on which all epochs before `first` are closed.
+    pub(crate) fn new(first: Epoch) -> Self {
+        let before = Epoch(first.0.saturating_sub(1));
+        Self { closes: Cell::new(before), aborted: Cell::new(before), ..Self::default() }
+    }
+
+    /// Adds an operator to those that are woken by a decision.
+    pub(crate) fn wakes(&self, operator: Activator) {
+        self.operators.borrow_mut().push(operator);
+    }
+
+    /// Writes a decision down and wakes every operator.
+    pub(crate) fn write(&self, control: &Control) {
+        match control {
+            Control::Trigger { closes, then } => {
+                self.closes.set(self.closes.get().max(*closes));
+                if *then == AfterBarrier::Rest {
+                    self.resting.set(true);
+                }
+            }
+            Control::Abort(epoch) => self.aborted.set(self.aborted.get().max(*epoch)),
+            Control::Complete(permit) => self.permit.set(Some(*permit)),
+            Control::Finish => self.finished.set(true),
+        }
+        for operator in self.operators.borrow().iter() {
+            operator.activate();
+        }
+    }
+
+    /// Whether `epoch` is to be closed.
+    pub(crate) fn is_closing(&self, epoch: Epoch) -> bool {
+        epoch <= self.closes.get()
+    }
+
+    /// Whether sources have stopped reading.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.resting.get()
+    }
+
+    /// Whether the checkpoint of `epoch` was given up.
+    pub(crate) fn is_aborted(&self, epoch: Epoch) -> bool {
+        epoch <= self.aborted.get()
+    }
+
+    /// The newest permit to commit.
+    pub(crate) fn permit(&self) -> Option<CommitPermit> {
+        self.permit.get()
+    }
+
+    /// Whether everything is done.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished.get()
+    }
+}

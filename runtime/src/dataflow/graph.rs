@@ -1,0 +1,167 @@
+//! The graph of one worker while it is built, and what its operators share.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use timely::dataflow::{Scope, Stream};
+
+use super::board::Board;
+use super::fate::Fate;
+use super::moment::Moment;
+use super::offload::Offload;
+use crate::clock::Clock;
+use crate::connector::{SinkContext, Split, SplitProgress, Transactional};
+use crate::error::{Error, Result};
+use crate::ids::{Epoch, Generation, KeyGroupCount, StageId, SubtaskId, WorkerIndex};
+use crate::metrics::Metrics;
+use crate::protocol::{PlanEdge, PlanStage, Report, SnapshotAck, SnapshotRef, StageKind, StoredPlan};
+use crate::settings::Limits;
+use crate::storage::{Disk, SnapshotStore};
+
+/// What the operators of one worker share.
+pub struct WorkerContext {
+    pub(crate) job: Arc<str>,
+    pub(crate) worker: WorkerIndex,
+    pub(crate) worker_count: usize,
+    pub(crate) generation: Generation,
+    pub(crate) key_groups: KeyGroupCount,
+    /// The epoch in which this run begins.
+    pub(crate) first_epoch: Epoch,
+    pub(crate) limits: Limits,
+    pub(crate) commit_timeout: std::time::Duration,
+    pub(crate) clock: Clock,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) snapshots: Arc<dyn SnapshotStore>,
+    pub(crate) restored: Arc<Restored>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) fate: Arc<Fate>,
+    pub(crate) offload: Offload,
+    pub(crate) board: Rc<Board>,
+}
+
+impl WorkerContext {
+    pub(crate) fn subtask(&self, stage: &StageId) -> SubtaskId {
+        SubtaskId { stage: stage.clone(), worker: self.worker }
+    }
+
+    pub(crate) fn sink_context(&self, stage: &StageId) -> SinkContext {
+        SinkContext {
+            job: Arc::clone(&self.job),
+            stage: stage.clone(),
+            worker: self.worker,
+            worker_count: self.worker_count,
+            generation: self.generation,
+            disk: Arc::clone(&self.disk),
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+/// What a run begins with: from a checkpoint, or the splits that were just discovered.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// The splits of each source with how far they were read.
+    pub splits: BTreeMap<StageId, Vec<SplitProgress>>,
+    /// The snapshots of each keyed stage, by former subtask.
+    pub keyed: BTreeMap<StageId, Vec<(WorkerIndex, Vec<SnapshotRef>)>>,
+    /// The number of workers that wrote the checkpoint.
+    pub worker_count: usize,
+}
+
+/// What the plan knows of a source beside its stage.
+pub type Discover = Arc<dyn Fn() -> Result<Vec<Split>>>;
+
+/// The plan of a flow, with the ends that reach the world.
+#[derive(Default)]
+pub struct Blueprint {
+    /// Stages and edges.
+    pub plan: StoredPlan,
+    /// Finds the splits of each source.
+    pub sources: Vec<(StageId, Discover)>,
+    /// The transactional sinks.
+    pub sinks: Vec<(StageId, Arc<dyn Transactional>)>,
+    /// What is wrong with the flow.
+    pub errors: Vec<Error>,
+}
+
+/// The graph of one worker while the flow's body runs.
+#[derive(Clone)]
+pub struct Graph<'s>(Rc<Inner<'s>>);
+
+struct Inner<'s> {
+    scope: Scope<'s, Moment>,
+    context: Rc<WorkerContext>,
+    blueprint: RefCell<Blueprint>,
+    acks: RefCell<Vec<Stream<'s, Moment, Vec<SnapshotAck>>>>,
+    reports: RefCell<Vec<Stream<'s, Moment, Vec<Report>>>>,
+}
+
+/// The streams on which subtasks answer the coordinator.
+pub(crate) type AnswerStreams<'s> = (Vec<Stream<'s, Moment, Vec<SnapshotAck>>>, Vec<Stream<'s, Moment, Vec<Report>>>);
+
+impl<'s> Graph<'s> {
+    pub(crate) fn new(scope: Scope<'s, Moment>, context: Rc<WorkerContext>) -> Self {
+        Self(Rc::new(Inner {
+            scope,
+            context,
+            blueprint: RefCell::default(),
+            acks: RefCell::default(),
+            reports: RefCell::default(),
+        }))
+    }
+
+    pub(crate) fn scope(&self) -> Scope<'s, Moment> {
+        self.0.scope
+    }
+
+    pub(crate) fn context(&self) -> &Rc<WorkerContext> {
+        &self.0.context
+    }
+
+    pub(crate) fn add_acks(&self, stream: Stream<'s, Moment, Vec<SnapshotAck>>) {
+        self.0.acks.borrow_mut().push(stream);
+    }
+
+    pub(crate) fn add_reports(&self, stream: Stream<'s, Moment, Vec<Report>>) {
+        self.0.reports.borrow_mut().push(stream);
+    }
+
+    pub(crate) fn take_answers(&self) -> AnswerStreams<'s> {
+        (self.0.acks.take(), self.0.reports.take())
+    }
+
+    pub(crate) fn take_blueprint(&self) -> Blueprint {
+        self.0.blueprint.take()
+    }
+
+    /// Adds a stage to the plan, and returns its position.
+    pub fn add_stage(&self, stage: PlanStage) -> usize {
+        let mut blueprint = self.0.blueprint.borrow_mut();
+        if stage.kind != StageKind::Stateless && blueprint.plan.stages.iter().any(|other| other.kind != StageKind::Stateless && other.id == stage.id) {
+            let text = format!("two stages have the id `{}`: give one of them another with `as` (or `.at(..)`)", stage.id);
+            blueprint.errors.push(Error::invalid(text));
+        }
+        blueprint.plan.stages.push(stage);
+        blueprint.plan.stages.len() - 1
+    }
+
+    /// Adds an edge to the plan.
+    pub fn add_edge(&self, from: usize, to: usize, exchange: bool) {
+        self.0.blueprint.borrow_mut().plan.edges.push(PlanEdge { from, to, exchange });
+    }
+
+    /// Says what is wrong with the flow; the job does not start.
+    pub fn add_error(&self, error: Error) {
+        self.0.blueprint.borrow_mut().errors.push(error);
+    }
+
+    pub(crate) fn add_source(&self, stage: StageId, discover: Discover) {
+        self.0.blueprint.borrow_mut().sources.push((stage, discover));
+    }
+
+    pub(crate) fn add_transactional(&self, stage: StageId, sink: Arc<dyn Transactional>) {
+        self.0.blueprint.borrow_mut().sinks.push((stage, sink));
+    }
+}

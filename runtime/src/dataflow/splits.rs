@@ -1,0 +1,144 @@
+//! The splits of one source subtask: which to read next, and the watermark over all of them.
+
+use std::sync::Arc;
+
+use crate::connector::{Fill, Source, SplitProgress, SplitReader};
+use crate::error::{Error, Result};
+use crate::record::RecordError;
+
+/// The splits of a subtask, with their open readers.
+pub(crate) struct Splits<S: Source> {
+    source: Arc<S>,
+    splits: Vec<OpenSplit<S::Item>>,
+    /// The bound on disorder, if the flow knows event times.
+    lateness: Option<i64>,
+    open_splits: usize,
+    /// The split that was read last, and for how many more batches it is read without a new choice.
+    current: Option<usize>,
+    turns: u64,
+}
+
+struct OpenSplit<T> {
+    progress: SplitProgress,
+    reader: Option<Box<dyn SplitReader<Item = T>>>,
+    /// Nothing to read at the last look.
+    pending: bool,
+    /// The turn of the last read, to close the reader that was not used for longest.
+    read_at: u64,
+}
+
+/// What a read found.
+pub(crate) enum Read {
+    /// Records may have been read from this split.
+    From(usize),
+    /// No split has anything to read just now.
+    Nothing,
+    /// All splits have been read to their ends.
+    Finished,
+}
+
+impl<S: Source> Splits<S> {
+    pub(crate) fn new(source: Arc<S>, splits: Vec<SplitProgress>, lateness: Option<i64>, open_splits: usize) -> Self {
+        let splits = splits
+            .into_iter()
+            .map(|progress| OpenSplit { progress, reader: None, pending: false, read_at: 0 })
+            .collect();
+        Self { source, splits, lateness, open_splits, current: None, turns: 0 }
+    }
+
+    /// Reads up to `limit` records of the split whose turn it is.
+    pub(crate) fn read(&mut self, out: &mut Vec<S::Item>, errors: &mut Vec<RecordError>, limit: usize) -> Result<Read> {
+        let at = match self.current.or_else(|| self.choose()) {
+            Some(at) => at,
+            None if self.is_finished() => return Ok(Read::Finished),
+            None => {
+                // A look at each of the silent splits at the next activation.
+                self.splits.iter_mut().for_each(|s| s.pending = false);
+                return Ok(Read::Nothing);
+            }
+        };
+        self.open(at)?;
+        self.turns += 1;
+        let split = &mut self.splits[at];
+        split.read_at = self.turns;
+        let reader = split.reader.as_mut().expect("the split was opened above");
+        match reader.fill(out, errors, limit)? {
+            Fill::More => self.current = self.lateness.is_none().then_some(at),
+            Fill::Pending => {
+                split.pending = true;
+                self.current = None;
+            }
+            Fill::Finished => {
+                split.progress.offset = Some(reader.offset());
+                split.progress.finished = true;
+                split.reader = None;
+                self.current = None;
+            }
+        }
+        Ok(Read::From(at))
+    }
+
+    /// The split that is furthest behind in event time, those not begun first: open windows, and
+    /// so state, stay small. Without event time, one split after the other.
+    fn choose(&self) -> Option<usize> {
+        let lateness = self.lateness.unwrap_or(0);
+        let readable = self.splits.iter().enumerate().filter(|(_, s)| !s.progress.finished && !s.pending);
+        if self.lateness.is_none() {
+            return readable.map(|(at, _)| at).next();
+        }
+        readable.min_by_key(|(at, s)| (s.progress.watermark(lateness), *at)).map(|(at, _)| at)
+    }
+
+    fn open(&mut self, at: usize) -> Result<()> {
+        if self.splits[at].reader.is_some() {
+            return Ok(());
+        }
+        if self.splits.iter().filter(|s| s.reader.is_some()).count() >= self.open_splits {
+            let oldest = self.splits.iter_mut().filter(|s| s.reader.is_some()).min_by_key(|s| s.read_at);
+            if let Some(split) = oldest {
+                split.progress.offset = split.reader.as_ref().map(|r| r.offset());
+                split.reader = None;
+            }
+        }
+        let SplitProgress { split, offset, .. } = &self.splits[at].progress;
+        let reader = self
+            .source
+            .open(split, offset.as_ref())
+            .map_err(|e: Error| e.context(format!("split `{}`", split.id)))?;
+        self.splits[at].reader = Some(reader);
+        Ok(())
+    }
+
+    /// Notes the greatest event time of the records that were just read from a split.
+    #[inline]
+    pub(crate) fn saw_event_time(&mut self, at: usize, greatest: Option<i64>) {
+        let progress = &mut self.splits[at].progress;
+        progress.greatest_event_time = progress.greatest_event_time.max(greatest);
+    }
+
+    /// The watermark over all splits; the end of time when all have been read.
+    pub(crate) fn watermark(&self) -> i64 {
+        let lateness = self.lateness;
+        let of = |s: &OpenSplit<_>| match lateness {
+            Some(lateness) => s.progress.watermark(lateness),
+            None if s.progress.finished => i64::MAX,
+            None => i64::MIN,
+        };
+        self.splits.iter().map(of).min().unwrap_or(i64::MAX)
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.splits.iter().all(|s| s.progress.finished)
+    }
+
+    /// How far each split has been read, for the snapshot.
+    pub(crate) fn progress(&mut self) -> Vec<SplitProgress> {
+        let now = |split: &mut OpenSplit<_>| {
+            if let Some(reader) = &split.reader {
+                split.progress.offset = Some(reader.offset());
+            }
+            split.progress.clone()
+        };
+        self.splits.iter_mut().map(now).collect()
+    }
+}

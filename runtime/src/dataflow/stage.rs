@@ -1,0 +1,363 @@
+//! The operator behind an edge: aligns its input on epochs, drives a stage's logic and what is
+//! fused behind it, and takes part in barriers.
+
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use timely::progress::frontier::MutableAntichain;
+use timely::scheduling::Activator;
+
+use super::answers::Answers;
+use super::fuse::{Label, Stages};
+use super::graph::WorkerContext;
+use super::inbox::{Inbox, has_passed, watermark_of};
+use super::moment::Moment;
+use super::pace::Pace;
+use super::target::{EdgeTarget, Target};
+use crate::error::{Error, Result};
+use crate::ids::{Epoch, StageId};
+use crate::protocol::{SnapshotKind, SnapshotRef};
+use crate::state::{Chain, KeyedLogic, Progress, SnapshotScope};
+
+/// Records a stage takes up at a time.
+const PIECE: usize = 4_096;
+/// Results that fire at a time.
+const FIRE: usize = 1_024;
+/// Entries of a frozen image that are copied at a time.
+const COPY: usize = 4_096;
+/// Encoded state beyond this many bytes goes to an object of its own.
+const OBJECT: usize = 64 << 20;
+
+/// The parts of the operator, as its builder hands them over.
+pub(crate) struct Parts<L: KeyedLogic, St, T> {
+    pub(crate) context: Rc<WorkerContext>,
+    /// The stage whose state this is, if it keeps any.
+    pub(crate) stage: Option<StageId>,
+    /// The stage in panics and errors.
+    pub(crate) label: Label,
+    pub(crate) logic: L,
+    pub(crate) inbox: Inbox<L::In>,
+    pub(crate) stages: St,
+    pub(crate) target: T,
+    pub(crate) late: Option<EdgeTarget<L::In>>,
+    pub(crate) answers: Option<Answers>,
+    pub(crate) again: Activator,
+}
+
+pub(crate) struct StageOperator<L: KeyedLogic, St, T> {
+    parts: Parts<L, St, T>,
+    epoch: Epoch,
+    /// The watermark up to which everything due has fired.
+    watermark: i64,
+    out: Vec<L::Out>,
+    piece: Vec<L::In>,
+    late: Vec<L::In>,
+    pace: Pace,
+    /// A frozen image that is being copied.
+    copying: Option<Copying>,
+    life: Life,
+}
+
+struct Copying {
+    epoch: Epoch,
+    scope: SnapshotScope,
+    prepared: Option<crate::connector::PendingCommit>,
+    encoded: Arc<Mutex<Encoded>>,
+}
+
+/// The encoded image so far; touched by the offload thread only.
+#[derive(Default)]
+struct Encoded {
+    bytes: Vec<u8>,
+    refs: Vec<SnapshotRef>,
+    failed: Option<Error>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    New,
+    Running,
+    Over,
+}
+
+impl<L, St, T> StageOperator<L, St, T>
+where
+    L: KeyedLogic,
+    St: Stages<In = L::Out>,
+    T: Target<St::Out>,
+{
+    pub(crate) fn new(parts: Parts<L, St, T>) -> Self {
+        Self {
+            epoch: parts.context.first_epoch,
+            watermark: i64::MIN,
+            out: Vec::new(),
+            piece: Vec::new(),
+            late: Vec::new(),
+            pace: Pace::new(PIECE),
+            copying: None,
+            life: Life::New,
+            parts,
+        }
+    }
+
+    pub(crate) fn run(&mut self, frontier: &MutableAntichain<Moment>) {
+        if self.life == Life::Over || self.parts.context.fate.has_failed() {
+            return;
+        }
+        if let Err(error) = self.try_run(frontier) {
+            let error = match &self.parts.stage {
+                Some(stage) => error.in_stage(stage),
+                None => error,
+            };
+            self.parts.context.fate.fail(error);
+        }
+    }
+
+    fn try_run(&mut self, frontier: &MutableAntichain<Moment>) -> Result<()> {
+        if self.life == Life::New {
+            self.open()?;
+        }
+        self.parts.inbox.receive(self.epoch);
+        if let Some(answers) = &mut self.parts.answers {
+            answers.poll()?;
+        }
+        self.pace.begin();
+        loop {
+            if !self.process()? || !self.fire(frontier)? {
+                break;
+            }
+            self.advance();
+            if !has_passed(frontier, self.epoch) || frontier.is_empty() {
+                break;
+            }
+            self.barrier()?;
+        }
+        self.copy(1);
+        self.flush();
+        if frontier.is_empty() && self.parts.inbox.is_drained() {
+            self.close();
+        }
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<()> {
+        self.life = Life::Running;
+        let Parts { context, stage, logic, target, answers, .. } = &mut self.parts;
+        target.open()?;
+        let Some(stage) = stage else { return Ok(()) };
+        let Some(snapshots) = context.restored.keyed.get(stage) else { return Ok(()) };
+        let range = context.key_groups.range_of(context.worker, context.worker_count);
+        for (_, refs) in snapshots {
+            for reference in refs {
+                let object = context.snapshots.read(&reference.location)?;
+                logic.restore(&object, range)?;
+            }
+        }
+        // With the same workers every subtask keeps its own key groups, and so its chain.
+        if context.restored.worker_count == context.worker_count
+            && let Some((_, refs)) = snapshots.iter().find(|(worker, _)| *worker == context.worker)
+            && let Some(answers) = answers
+        {
+            answers.restore_chain(Chain::restored(refs.clone()));
+        }
+        Ok(())
+    }
+
+    /// Processes batches of the present epoch; false if some are left for the next activation.
+    fn process(&mut self) -> Result<bool> {
+        loop {
+            let Parts { inbox, logic, target, late, again, label, .. } = &mut self.parts;
+            let Some(records) = inbox.front() else { return Ok(true) };
+            if !target.is_open() || late.as_mut().is_some_and(|late| !Target::is_open(late)) {
+                return Ok(false);
+            }
+            let Some(piece) = self.pace.next_piece() else {
+                again.activate();
+                return Ok(false);
+            };
+            let n = records.len().min(target.batch_size(piece));
+            let batch = if n == records.len() {
+                &mut *records
+            } else {
+                self.piece.extend(records.drain(..n));
+                &mut self.piece
+            };
+            label.guard(|| logic.process(batch, self.watermark, &mut self.out, &mut self.late));
+            if records.is_empty() {
+                inbox.pop();
+            }
+            self.emit()?;
+            self.pace.did(n);
+        }
+    }
+
+    /// Fires what is due at the frontier's watermark; false if some is left for the next activation.
+    fn fire(&mut self, frontier: &MutableAntichain<Moment>) -> Result<bool> {
+        let watermark = watermark_of(frontier).map_or(self.watermark, |w| w.max(self.watermark));
+        loop {
+            if watermark == self.watermark {
+                return Ok(true);
+            }
+            let Parts { logic, target, again, label, .. } = &mut self.parts;
+            if !target.is_open() {
+                return Ok(false);
+            }
+            let Some(piece) = self.pace.next_piece() else {
+                again.activate();
+                return Ok(false);
+            };
+            let progress = label.guard(|| logic.fire(watermark, &mut self.out, target.batch_size(piece.min(FIRE))));
+            self.pace.did(self.out.len());
+            if progress == Progress::Done {
+                self.emit()?;
+                self.watermark = watermark;
+                return Ok(true);
+            }
+            self.emit()?;
+        }
+    }
+
+    fn emit(&mut self) -> Result<()> {
+        let Parts { stages, target, late, context, .. } = &mut self.parts;
+        if !self.out.is_empty() {
+            target.drive(stages, &mut self.out)?;
+        }
+        if !self.late.is_empty() {
+            match late {
+                Some(late) => late.push(&mut self.late),
+                None => {
+                    context.metrics.add_late_dropped(self.late.len() as u64);
+                    self.late.clear();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self) {
+        let moment = Moment::new(self.epoch, self.watermark);
+        self.parts.target.advance(moment);
+        if let Some(late) = &mut self.parts.late {
+            late.advance(moment);
+        }
+    }
+
+    fn flush(&mut self) {
+        self.parts.target.flush();
+        if let Some(late) = &mut self.parts.late {
+            late.flush();
+        }
+    }
+
+    /// The barrier of the present epoch has passed: freeze, then every capability moves on, then
+    /// what was stashed.
+    fn barrier(&mut self) -> Result<()> {
+        let epoch = self.epoch;
+        self.finish_copying();
+        let prepared = self.parts.target.prepare_commit(epoch)?;
+        if let Some(answers) = &mut self.parts.answers {
+            answers.owe(epoch);
+            if self.parts.stage.is_some() {
+                let scope = answers.next_scope();
+                self.parts.logic.freeze(scope);
+                self.copying = Some(Copying { epoch, scope, prepared, encoded: Arc::default() });
+            } else {
+                answers.submit(epoch, SnapshotScope::Full, None, prepared);
+            }
+        }
+        self.epoch = epoch.next();
+        self.advance();
+        self.parts.inbox.move_to(self.epoch);
+        Ok(())
+    }
+
+    /// Hands over some of the frozen image, and all of it to a barrier that cannot wait.
+    fn copy(&mut self, pieces: usize) {
+        for _ in 0..pieces {
+            let Some(copying) = &self.copying else { return };
+            match self.parts.logic.copy_frozen(COPY) {
+                Some(chunk) => {
+                    let encoded = Arc::clone(&copying.encoded);
+                    let store = Arc::clone(&self.parts.context.snapshots);
+                    let (epoch, scope) = (copying.epoch, copying.scope);
+                    let subtask = self.parts.stage.as_ref().map(|stage| self.parts.context.subtask(stage));
+                    self.parts.context.offload.run(move || {
+                        let mut encoded = encoded.lock().unwrap_or_else(PoisonError::into_inner);
+                        chunk.encode(&mut encoded.bytes);
+                        if let (true, Some(subtask)) = (encoded.bytes.len() >= OBJECT, subtask) {
+                            encoded.store(&*store, &subtask, epoch, scope);
+                        }
+                    });
+                    self.parts.again.activate();
+                }
+                None => self.copied(),
+            }
+        }
+    }
+
+    /// Everything was handed over: the offload thread writes it, and then prepares the sink.
+    fn copied(&mut self) {
+        let (Some(copying), Some(stage), Some(answers)) =
+            (self.copying.take(), &self.parts.stage, &mut self.parts.answers)
+        else {
+            return;
+        };
+        let Copying { epoch, scope, prepared, encoded } = copying;
+        let store = Arc::clone(&self.parts.context.snapshots);
+        let subtask = self.parts.context.subtask(stage);
+        let own = move || {
+            let mut encoded = encoded.lock().unwrap_or_else(PoisonError::into_inner);
+            if !encoded.bytes.is_empty() {
+                encoded.store(&*store, &subtask, epoch, scope);
+            }
+            match encoded.failed.take() {
+                Some(error) => Err(error),
+                None => Ok(std::mem::take(&mut encoded.refs)),
+            }
+        };
+        answers.submit(epoch, scope, Some(Box::new(own)), prepared);
+    }
+
+    /// A barrier comes while the image before is still being copied (its checkpoint was given up,
+    /// or is very slow): the rest of it is copied at once.
+    fn finish_copying(&mut self) {
+        while self.copying.is_some() {
+            self.copy(64);
+        }
+    }
+
+    fn close(&mut self) {
+        self.life = Life::Over;
+        self.parts.target.close();
+        if let Some(late) = &mut self.parts.late {
+            Target::close(late);
+        }
+        if let Some(answers) = &mut self.parts.answers {
+            answers.close();
+        }
+    }
+}
+
+impl Encoded {
+    fn store(
+        &mut self,
+        store: &dyn crate::storage::SnapshotStore,
+        subtask: &crate::ids::SubtaskId,
+        epoch: Epoch,
+        scope: SnapshotScope,
+    ) {
+        if self.failed.is_some() {
+            self.bytes.clear();
+            return;
+        }
+        let kind = match scope {
+            SnapshotScope::Full => SnapshotKind::KeyedFull,
+            SnapshotScope::Increment => SnapshotKind::KeyedIncrement,
+        };
+        match store.write(subtask, epoch, self.refs.len() as u32, &self.bytes) {
+            Ok(location) => self.refs.push(SnapshotRef { kind, location }),
+            Err(error) => self.failed = Some(error),
+        }
+        self.bytes.clear();
+    }
+}
