@@ -4,8 +4,15 @@
 //! [`KeyedLogic`]: the operator in `dataflow/` feeds it records and watermarks, and asks it to
 //! freeze when a barrier passes.
 
+pub(crate) mod frames;
 mod logic;
+mod running;
+mod segment;
+pub(crate) mod span;
+mod table;
 mod types;
 
 pub use logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
+pub use running::{Fold, Reduce};
+pub use table::{KeyedTable, Slot};
 pub use types::State;
