@@ -9,7 +9,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A clock: the system's, or one that a test moves.
 #[derive(Clone, Debug)]
-pub struct Clock(Source);
+pub struct Clock {
+    time: Source,
+    real: Instant,
+}
 
 #[derive(Clone, Debug)]
 enum Source {
@@ -20,37 +23,44 @@ enum Source {
 impl Clock {
     /// The system's clock.
     pub fn system() -> Self {
-        Self(Source::System(Instant::now()))
+        let now = Instant::now();
+        Self { time: Source::System(now), real: now }
     }
 
     /// A clock that stands still until [`Clock::advance`] moves it.
     pub fn manual() -> Self {
-        Self(Source::Manual(Arc::new(AtomicU64::new(0))))
+        Self { time: Source::Manual(Arc::new(AtomicU64::new(0))), real: Instant::now() }
     }
 
     /// Time since the clock was made; never goes backwards.
     pub fn now(&self) -> Duration {
-        match &self.0 {
+        match &self.time {
             Source::System(start) => start.elapsed(),
             Source::Manual(nanos) => Duration::from_nanos(nanos.load(Ordering::SeqCst)),
         }
     }
 
+    /// Time since the clock was made, by the system, also where the clock is moved by hand: for
+    /// time-outs on threads that hang.
+    pub(crate) fn real_now(&self) -> Duration {
+        self.real.elapsed()
+    }
+
     /// Whether the clock stands still until it is moved by hand.
     pub fn is_manual(&self) -> bool {
-        matches!(self.0, Source::Manual(_))
+        matches!(self.time, Source::Manual(_))
     }
 
     /// Moves a manual clock forward; the system's clock moves by itself.
     pub fn advance(&self, by: Duration) {
-        if let Source::Manual(nanos) = &self.0 {
+        if let Source::Manual(nanos) = &self.time {
             nanos.fetch_add(by.as_nanos() as u64, Ordering::SeqCst);
         }
     }
 
     /// Milliseconds since the Unix epoch, for names and reports, never for decisions.
     pub fn unix_millis(&self) -> u64 {
-        match &self.0 {
+        match &self.time {
             Source::System(_) => {
                 SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
             }
@@ -76,4 +86,9 @@ impl Stopwatch {
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }
+}
+
+/// The present instant, for a timely worker's own timer.
+pub(crate) fn instant() -> Instant {
+    Instant::now()
 }

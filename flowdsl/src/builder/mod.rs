@@ -11,6 +11,6 @@ mod union;
 mod window;
 
 pub use flow::Flow;
-pub use stream::{Shared, SinkFor, SourceFor, Stream};
+pub use stream::{AtSource, HasEventTime, HasKey, IntoKeyedStream, KeyedEdge, Shared, SinkFor, SourceFor, Stream, WithoutEventTime};
 pub use union::Union;
-pub use window::{LateWindowedStream, WindowedStream};
+pub use window::{LateWindowedStream, ResultsAndLate, WindowResults, WindowedStream, Windows, session, sliding, tumbling};

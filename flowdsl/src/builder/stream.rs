@@ -12,11 +12,11 @@ use flowdsl_runtime::key::Key;
 use flowdsl_runtime::protocol::{PlanStage, StageKind};
 use flowdsl_runtime::record::{KeyValue, Keyed, Rec, Timed, Unkeyed, Untimed};
 use flowdsl_runtime::state::{Fold, KeyedLogic, Reduce, State};
-use flowdsl_runtime::window::WindowSpec;
 
 use super::flow::Flow;
 use super::label::Labels;
-use super::window::WindowedStream;
+use super::window::{WindowedStream, Windows};
+use crate::Error;
 
 /// A stream of records `T`, with key `K` ([`Keyed`] or [`Unkeyed`]) and event time `E` ([`Timed`]
 /// or [`Untimed`]).
@@ -139,6 +139,12 @@ impl<'s, O, S, K, E, T> Stream<'s, O, S, K, E, T> {
         self.add(PlanStage { id: id.into(), operation: operation.to_owned(), detail, kind, schema: None }, exchange)
     }
 
+    pub(crate) fn report(&self, error: Option<Error>) {
+        if let Some(error) = error {
+            self.flow.graph().add_error(error.in_stage(self.labels.chain()));
+        }
+    }
+
     fn add(&self, stage: PlanStage, exchange: bool) -> usize {
         let node = self.flow.graph().add_stage(stage);
         self.flow.graph().add_edge(self.node, node, exchange);
@@ -195,12 +201,12 @@ impl<'s, K: 'static, E: 'static, T: 'static> EdgeStream<'s, K, E, T> {
 /// Stages that keep state for each key.
 impl<'s, O, S, K, E, T> Stream<'s, O, S, K, E, T> {
     /// Splits the records of each key into windows over event time; an aggregate follows.
-    pub fn window<A>(self, spec: WindowSpec<A>) -> WindowedStream<'s, O, S, K, E, T, A>
+    pub fn window<W>(self, windows: Windows<W>) -> WindowedStream<'s, O, S, K, E, T, W>
     where
         K: HasKey,
         E: HasEventTime,
     {
-        WindowedStream::new(self, spec)
+        WindowedStream::new(self, windows)
     }
 
     /// Merges the records of each key into one, and emits the merged record for each that comes in.

@@ -20,7 +20,7 @@ use super::ports::{Capabilities, Ports};
 use crate::connector::{Committable, Committer, PendingCommit, Prepared, SinkSnapshot};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, StageId};
-use crate::protocol::{Location, Report, SnapshotAck, SnapshotAnswer, SnapshotKind, SnapshotRef};
+use crate::protocol::{Acknowledgement, Location, Report, SnapshotAck, SnapshotKind, SnapshotRef};
 use crate::state::{Chain, SnapshotScope};
 
 /// The part of a snapshot that the operator's own stage makes, on the offload thread.
@@ -31,7 +31,7 @@ pub(crate) struct Answers {
     context: Rc<WorkerContext>,
     own: Option<Own>,
     sink: Option<SinkPart>,
-    acks: Port<SnapshotAck>,
+    acks: Port<Acknowledgement>,
     reports: Port<Report>,
     /// Epochs whose barrier has passed and whose answer has not been given.
     unanswered: VecDeque<Epoch>,
@@ -218,22 +218,22 @@ impl Answers {
     fn answer(&mut self, epoch: Epoch, failure: Option<String>) {
         let mut answers = Vec::new();
         if let Some(own) = &self.own {
-            let answer = match &failure {
-                None => SnapshotAnswer::Durable(own.chain.refs().to_vec()),
-                Some(reason) => SnapshotAnswer::Failed(reason.clone()),
+            let ack = match &failure {
+                None => SnapshotAck::Durable(own.chain.refs().to_vec()),
+                Some(reason) => SnapshotAck::Failed(reason.clone()),
             };
-            answers.push(SnapshotAck { subtask: self.context.subtask(&own.stage), epoch, answer });
+            answers.push(Acknowledgement { subtask: self.context.subtask(&own.stage), epoch, ack });
         }
         if let Some(sink) = &self.sink {
             let snapshot = SinkSnapshot { committables: sink.pending.clone(), unfinished: sink.unfinished.clone() };
             let reference =
                 SnapshotRef { kind: SnapshotKind::Operator, location: Location::Inline(snapshot.encode()) };
             // Only the own stage can fail; but an epoch that was given up holds no prepared output yet.
-            let answer = match &failure {
-                Some(reason) if self.own.is_none() => SnapshotAnswer::Failed(reason.clone()),
-                _ => SnapshotAnswer::Durable(vec![reference]),
+            let ack = match &failure {
+                Some(reason) if self.own.is_none() => SnapshotAck::Failed(reason.clone()),
+                _ => SnapshotAck::Durable(vec![reference]),
             };
-            answers.push(SnapshotAck { subtask: self.context.subtask(&sink.stage), epoch, answer });
+            answers.push(Acknowledgement { subtask: self.context.subtask(&sink.stage), epoch, ack });
         }
         self.acks.send(answers);
         self.unanswered.pop_front();

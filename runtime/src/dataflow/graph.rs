@@ -16,9 +16,10 @@ use crate::connector::{SinkContext, Split, SplitProgress, Transactional};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation, KeyGroupCount, StageId, SubtaskId, WorkerIndex};
 use crate::metrics::Metrics;
-use crate::protocol::{PlanEdge, PlanStage, Report, SnapshotAck, SnapshotRef, StageKind, StoredPlan};
+use crate::protocol::{Acknowledgement, PlanEdge, PlanStage, Report, SnapshotRef, StageKind, StoredPlan};
 use crate::settings::Limits;
-use crate::storage::{Disk, SnapshotStore};
+use crate::state::StateStore;
+use crate::storage::Disk;
 
 /// What the operators of one worker share.
 pub struct WorkerContext {
@@ -33,7 +34,7 @@ pub struct WorkerContext {
     pub(crate) commit_timeout: std::time::Duration,
     pub(crate) clock: Clock,
     pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) snapshots: Arc<dyn SnapshotStore>,
+    pub(crate) store: StateStore,
     pub(crate) restored: Arc<Restored>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) fate: Arc<Fate>,
@@ -94,12 +95,12 @@ struct Inner<'s> {
     scope: Scope<'s, Moment>,
     context: Rc<WorkerContext>,
     blueprint: RefCell<Blueprint>,
-    acks: RefCell<Vec<Stream<'s, Moment, Vec<SnapshotAck>>>>,
+    acks: RefCell<Vec<Stream<'s, Moment, Vec<Acknowledgement>>>>,
     reports: RefCell<Vec<Stream<'s, Moment, Vec<Report>>>>,
 }
 
 /// The streams on which subtasks answer the coordinator.
-pub(crate) type AnswerStreams<'s> = (Vec<Stream<'s, Moment, Vec<SnapshotAck>>>, Vec<Stream<'s, Moment, Vec<Report>>>);
+pub(crate) type AnswerStreams<'s> = (Vec<Stream<'s, Moment, Vec<Acknowledgement>>>, Vec<Stream<'s, Moment, Vec<Report>>>);
 
 impl<'s> Graph<'s> {
     pub(crate) fn new(scope: Scope<'s, Moment>, context: Rc<WorkerContext>) -> Self {
@@ -120,7 +121,7 @@ impl<'s> Graph<'s> {
         &self.0.context
     }
 
-    pub(crate) fn add_acks(&self, stream: Stream<'s, Moment, Vec<SnapshotAck>>) {
+    pub(crate) fn add_acks(&self, stream: Stream<'s, Moment, Vec<Acknowledgement>>) {
         self.0.acks.borrow_mut().push(stream);
     }
 

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use crate::error::Result;
-use crate::ids::KeyGroupRange;
+use crate::ids::{KeyGroupCount, KeyGroupRange};
 use crate::schema::Schema;
 use crate::state::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
 
@@ -46,7 +46,7 @@ impl<R: 'static> KeyedLogic for Passthrough<R> {
         0
     }
 
-    fn restore(&mut self, _: &[u8], _: KeyGroupRange) -> Result<()> {
+    fn restore(&mut self, _: &[u8], _: KeyGroupCount, _: KeyGroupRange) -> Result<()> {
         Ok(())
     }
 }

@@ -15,9 +15,9 @@ use super::moment::Moment;
 use super::pace::Pace;
 use super::target::{EdgeTarget, Target};
 use crate::error::{Error, Result};
-use crate::ids::{Epoch, StageId};
+use crate::ids::{Epoch, StageId, SubtaskId};
 use crate::protocol::{SnapshotKind, SnapshotRef};
-use crate::state::{Chain, KeyedLogic, Progress, SnapshotScope};
+use crate::state::{Chain, KeyedLogic, Progress, SnapshotScope, StateStore};
 
 /// Records a stage takes up at a time.
 const PIECE: usize = 4_096;
@@ -149,8 +149,8 @@ where
         let range = context.key_groups.range_of(context.worker, context.worker_count);
         for (_, refs) in snapshots {
             for reference in refs {
-                let object = context.snapshots.read(&reference.location)?;
-                logic.restore(&object, range)?;
+                let object = context.store.read(reference)?;
+                logic.restore(&object, context.key_groups, range)?;
             }
         }
         // With the same workers every subtask keeps its own key groups, and so its chain.
@@ -278,14 +278,16 @@ where
             match self.parts.logic.copy_frozen(COPY) {
                 Some(chunk) => {
                     let encoded = Arc::clone(&copying.encoded);
-                    let store = Arc::clone(&self.parts.context.snapshots);
+                    let store = self.parts.context.store.clone();
                     let (epoch, scope) = (copying.epoch, copying.scope);
                     let subtask = self.parts.stage.as_ref().map(|stage| self.parts.context.subtask(stage));
                     self.parts.context.offload.run(move || {
                         let mut encoded = encoded.lock().unwrap_or_else(PoisonError::into_inner);
-                        chunk.encode(&mut encoded.bytes);
+                        if let Err(error) = chunk.encode(&mut encoded.bytes) {
+                            encoded.failed.get_or_insert(error);
+                        }
                         if let (true, Some(subtask)) = (encoded.bytes.len() >= OBJECT, subtask) {
-                            encoded.store(&*store, &subtask, epoch, scope);
+                            encoded.store(&store, &subtask, epoch, scope);
                         }
                     });
                     self.parts.again.activate();
@@ -303,12 +305,12 @@ where
             return;
         };
         let Copying { epoch, scope, prepared, encoded } = copying;
-        let store = Arc::clone(&self.parts.context.snapshots);
+        let store = self.parts.context.store.clone();
         let subtask = self.parts.context.subtask(stage);
         let own = move || {
             let mut encoded = encoded.lock().unwrap_or_else(PoisonError::into_inner);
             if !encoded.bytes.is_empty() {
-                encoded.store(&*store, &subtask, epoch, scope);
+                encoded.store(&store, &subtask, epoch, scope);
             }
             match encoded.failed.take() {
                 Some(error) => Err(error),
@@ -341,8 +343,8 @@ where
 impl Encoded {
     fn store(
         &mut self,
-        store: &dyn crate::storage::SnapshotStore,
-        subtask: &crate::ids::SubtaskId,
+        store: &StateStore,
+        subtask: &SubtaskId,
         epoch: Epoch,
         scope: SnapshotScope,
     ) {
@@ -354,8 +356,8 @@ impl Encoded {
             SnapshotScope::Full => SnapshotKind::KeyedFull,
             SnapshotScope::Increment => SnapshotKind::KeyedIncrement,
         };
-        match store.write(subtask, epoch, self.refs.len() as u32, &self.bytes) {
-            Ok(location) => self.refs.push(SnapshotRef { kind, location }),
+        match store.write(subtask, epoch, self.refs.len() as u32, kind, &self.bytes) {
+            Ok(reference) => self.refs.push(reference),
             Err(error) => self.failed = Some(error),
         }
         self.bytes.clear();

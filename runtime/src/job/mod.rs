@@ -1,1 +1,10 @@
-//! job
+//! Running a job: recover, start the workers, coordinate checkpoints, end together.
+
+mod coordinator;
+mod handle;
+mod publisher;
+mod recovery;
+mod start;
+
+pub use handle::JobHandle;
+pub use start::{Environment, JobReport, JobSpec, Outcome, blueprint, run};

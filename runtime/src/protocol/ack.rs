@@ -3,26 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Epoch, SubtaskId};
-use crate::protocol::{CommitPermit, SnapshotRef};
+use crate::protocol::{CommitPermit, SnapshotAck};
 
-/// The answer of one subtask for one epoch.
+/// The answer of one subtask for one epoch, as it travels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SnapshotAck {
+pub struct Acknowledgement {
     /// Who answers.
     pub subtask: SubtaskId,
     /// For which epoch.
     pub epoch: Epoch,
     /// The answer.
-    pub answer: SnapshotAnswer,
-}
-
-/// Whether a subtask's snapshot is durable.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SnapshotAnswer {
-    /// It is, and these references are all of it, oldest first.
-    Durable(Vec<SnapshotRef>),
-    /// It is not, for this reason; nothing is lost, the next checkpoint holds it.
-    Failed(String),
+    pub ack: SnapshotAck,
 }
 
 /// What the coordinator tells every worker.

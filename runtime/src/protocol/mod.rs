@@ -6,6 +6,6 @@ mod ack;
 mod commit;
 mod manifest;
 
-pub use ack::{AfterBarrier, Control, Report, SnapshotAck, SnapshotAnswer};
+pub use ack::{Acknowledgement, AfterBarrier, Control, Report};
 pub use commit::CommitPermit;
 pub use manifest::{CheckpointKind, Location, Manifest, PlanEdge, PlanStage, SnapshotKind, SnapshotRef, StageKind, StoredPlan, SubtaskSnapshot};

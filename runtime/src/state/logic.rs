@@ -8,7 +8,7 @@
 //! between batches; a piece that a record is about to change is copied before the change.
 
 use crate::error::Result;
-use crate::ids::KeyGroupRange;
+use crate::ids::{KeyGroupCount, KeyGroupRange};
 use crate::schema::Schema;
 
 /// What a snapshot holds.
@@ -33,17 +33,22 @@ pub enum Progress {
 /// A piece of frozen state, to be encoded on another thread.
 ///
 /// Encoded pieces follow each other in one snapshot object; each is self-describing.
-pub struct FrozenChunk(Box<dyn FnOnce(&mut Vec<u8>) + Send>);
+pub struct FrozenChunk(Box<dyn FnOnce(&mut Vec<u8>) -> Result<()> + Send>);
 
 impl FrozenChunk {
     /// A chunk that appends its encoding to a buffer.
-    pub fn new(encode: impl FnOnce(&mut Vec<u8>) + Send + 'static) -> Self {
+    pub fn new(encode: impl FnOnce(&mut Vec<u8>) -> Result<()> + Send + 'static) -> Self {
         Self(Box::new(encode))
     }
 
     /// Appends the encoding of the chunk to `bytes`.
-    pub fn encode(self, bytes: &mut Vec<u8>) {
-        (self.0)(bytes);
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` where the serde implementation of a state type refuses, or asks for what no
+    /// binary format has (`#[serde(flatten)]`, `#[serde(untagged)]`).
+    pub fn encode(self, bytes: &mut Vec<u8>) -> Result<()> {
+        (self.0)(bytes)
     }
 }
 
@@ -67,8 +72,9 @@ pub trait KeyedLogic: 'static {
     /// The watermark of successive calls never falls.
     fn fire(&mut self, watermark: i64, out: &mut Vec<Self::Out>, budget: usize) -> Progress;
 
-    /// Takes the image that the next snapshot holds, in time that does not depend on the state's
-    /// size. Not called again until [`copy_frozen`](Self::copy_frozen) has returned `None`.
+    /// Takes the image that the next snapshot holds, in time that does not depend on the number of
+    /// keys. The first snapshot of a chain is full; after one that came to nothing (failed, aborted),
+    /// either the next is full or the bytes of the one that failed go before those of the next. Not called again until [`copy_frozen`](Self::copy_frozen) has returned `None`.
     fn freeze(&mut self, scope: SnapshotScope);
 
     /// Hands over about `budget` entries of the frozen image; `None` when all were handed over.
@@ -83,10 +89,15 @@ pub trait KeyedLogic: 'static {
     }
 
     /// Reads a stored snapshot object (a sequence of encoded chunks), keeping the keys whose key
-    /// groups are in `range`. Objects are given oldest first; a later entry replaces an earlier one.
+    /// groups, of `groups`, are in `range`.
+    ///
+    /// Objects of one subtask are given oldest first, from a full one on; a later entry replaces an
+    /// earlier one. Subtasks may follow each other in any order, if no object is given twice: so a
+    /// job that is restored with another number of workers writes its next snapshots in full.
     ///
     /// # Errors
     ///
-    /// `Corrupt` where the bytes do not decode. Never panics, whatever the bytes.
-    fn restore(&mut self, object: &[u8], range: KeyGroupRange) -> Result<()>;
+    /// `Corrupt` where the bytes do not decode, `Incompatible` where another kind of stage wrote
+    /// them. Never panics, whatever the bytes.
+    fn restore(&mut self, object: &[u8], groups: KeyGroupCount, range: KeyGroupRange) -> Result<()>;
 }

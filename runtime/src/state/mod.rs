@@ -5,9 +5,18 @@
 //! freeze when a barrier passes.
 
 mod chain;
+pub(crate) mod frames;
 mod logic;
+mod running;
+mod segment;
+mod store;
+pub(crate) mod span;
+mod table;
 mod types;
 
 pub(crate) use chain::Chain;
 pub use logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
+pub use running::{Fold, Reduce};
+pub use store::StateStore;
+pub use table::{KeyedTable, Slot};
 pub use types::State;

@@ -4,7 +4,5 @@
 //! stored objects are made in `names.rs` and nowhere else. Loading never trusts bytes.
 
 mod disk;
-mod snapshots;
 
 pub use disk::{Disk, DiskFile};
-pub use snapshots::SnapshotStore;

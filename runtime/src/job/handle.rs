@@ -1,0 +1,63 @@
+//! The handle by which others talk to a running job.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::coordinator::Event;
+use crate::error::{Error, Result};
+use crate::ids::Epoch;
+
+/// Asks a running job to stop or to take a checkpoint; clones talk to the same job.
+///
+/// A handle is made before its job runs, and does nothing after the job's end.
+#[derive(Clone, Debug)]
+pub struct JobHandle {
+    events: Sender<Event>,
+    inbox: Arc<Mutex<Option<Receiver<Event>>>>,
+}
+
+impl Default for JobHandle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl JobHandle {
+    /// A handle for one run of one job.
+    pub fn new() -> Self {
+        let (events, inbox) = channel();
+        Self { events, inbox: Arc::new(Mutex::new(Some(inbox))) }
+    }
+
+    /// Asks the job to stop: a last checkpoint closes the epoch at the present watermark, nothing
+    /// fires that was not due, and a later run goes on from there.
+    pub fn stop(&self) {
+        let _ = self.events.send(Event::Stop);
+    }
+
+    /// Takes a checkpoint now, and waits until it is complete.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if it failed, or if the job ended before it was complete.
+    pub fn checkpoint(&self) -> Result<Epoch> {
+        let (reply, answer) = channel();
+        let gone = || Error::unavailable("the job ended before the checkpoint was complete");
+        self.events.send(Event::TakeCheckpoint(reply)).map_err(|_| gone())?;
+        answer.recv().map_err(|_| gone())?
+    }
+
+    /// Ends the job at once, without a checkpoint: what a crash of the process would do.
+    pub fn crash(&self) {
+        let _ = self.events.send(Event::Crash);
+    }
+
+    pub(super) fn sender(&self) -> Sender<Event> {
+        self.events.clone()
+    }
+
+    pub(super) fn take_inbox(&self) -> Result<Receiver<Event>> {
+        let inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner).take();
+        inbox.ok_or_else(|| Error::invalid("this handle belongs to a job that has run already: make a new one"))
+    }
+}

@@ -1,0 +1,87 @@
+//! The thread that publishes manifests and cleans up, so that a slow disk stops no trigger.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+
+use super::coordinator::Event;
+use crate::error::{Error, Result};
+use crate::ids::Epoch;
+use crate::protocol::{Manifest, RetentionFacts, SlotNumber, plan_cleanup};
+use crate::storage::{LogWriter, Publication, execute_cleanup, list_state};
+
+/// The coordinator's end of the publisher.
+pub(super) struct Publisher {
+    manifests: Sender<Box<Manifest>>,
+    thread: JoinHandle<()>,
+}
+
+impl Publisher {
+    /// Starts the thread; it owns the log from here on.
+    pub(super) fn start(
+        writer: LogWriter,
+        retained: NonZeroUsize,
+        damaged: BTreeSet<SlotNumber>,
+        events: Sender<Event>,
+    ) -> Result<Self> {
+        let (manifests, inbox) = channel::<Box<Manifest>>();
+        let mut state = State { writer, retained, damaged };
+        let thread = std::thread::Builder::new()
+            .name("flowdsl-publisher".to_owned())
+            .spawn(move || {
+                for manifest in inbox {
+                    let outcome = state.writer.publish(&manifest);
+                    let published = matches!(outcome, Ok(Publication::Published { .. }));
+                    // The coordinator permits commits before old checkpoints are cleaned up.
+                    let _ = events.send(Event::Published(manifest, outcome));
+                    if published && let Err(error) = state.clean_up() {
+                        // What is left is deleted after the next checkpoint, or by the next run.
+                        tracing::warn!(%error, "old checkpoints could not be deleted");
+                    }
+                }
+            })
+            .map_err(|e| Error::unavailable(format!("cannot start the thread that publishes checkpoints: {e}")))?;
+        Ok(Self { manifests, thread })
+    }
+
+    /// Publishes a manifest; the outcome comes as an [`Event::Published`].
+    pub(super) fn publish(&self, manifest: Manifest) {
+        let _ = self.manifests.send(Box::new(manifest));
+    }
+
+    /// Waits for what is being published or deleted.
+    pub(super) fn finish(self) {
+        drop(self.manifests);
+        let _ = self.thread.join();
+    }
+
+    /// Leaves a publisher behind that may hang on a disk.
+    pub(super) fn abandon(self) {
+        drop(self.manifests);
+    }
+}
+
+struct State {
+    writer: LogWriter,
+    retained: NonZeroUsize,
+    damaged: BTreeSet<SlotNumber>,
+}
+
+impl State {
+    fn clean_up(&mut self) -> Result<()> {
+        let storage = Arc::clone(self.writer.storage());
+        let objects = list_state(&*storage)?;
+        let open: Vec<Epoch> = self.writer.unknown_epoch().into_iter().collect();
+        let plan = plan_cleanup(&RetentionFacts {
+            log: self.writer.log(),
+            objects: &objects,
+            retained: self.retained,
+            generation: self.writer.generation(),
+            open_epochs: &open,
+            damaged: &self.damaged,
+        });
+        if plan.is_empty() { Ok(()) } else { execute_cleanup(&mut self.writer, &plan) }
+    }
+}

@@ -1,0 +1,229 @@
+//! What happens before the first record: claim the log, choose a checkpoint, put the sinks in order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use super::start::Environment;
+use crate::connector::{Committable, SinkContext, SinkSnapshot, SourceSnapshot, SplitProgress, Transactional};
+use crate::dataflow::{Blueprint, Restored};
+use crate::error::{Error, Result};
+use crate::ids::{Epoch, KeyGroupCount, StageId, WorkerIndex};
+use crate::protocol::{
+    ChosenCheckpoint, CommitPermit, Location, Manifest, RecoveryDecision, RecoveryFacts, RecoveryOptions, SinkFacts,
+    SlotNumber, SnapshotRef, StageKind, Verification, choose_checkpoint, may_restore,
+};
+use crate::settings::Options;
+use crate::storage::{CheckpointStorage, ClaimRequest, Claimed, LogWriter, claim, verify_newest_first};
+
+/// What a run begins with.
+pub(super) struct Recovered {
+    pub(super) writer: LogWriter,
+    pub(super) first_epoch: Epoch,
+    pub(super) key_groups: KeyGroupCount,
+    pub(super) restored: Restored,
+    /// The checkpoint that the run begins from.
+    pub(super) from: Option<Epoch>,
+    /// All input was read in an earlier run.
+    pub(super) finished: bool,
+    /// Manifests that name damaged objects.
+    pub(super) damaged: BTreeSet<SlotNumber>,
+}
+
+/// A transactional sink with what it needs to act outside of the flow.
+struct SinkEnd {
+    stage: StageId,
+    sink: Arc<dyn Transactional>,
+    context: SinkContext,
+}
+
+/// Claims the log and puts everything in its place.
+pub(super) fn recover(
+    job: &Arc<str>,
+    storage: Arc<dyn CheckpointStorage>,
+    blueprint: &Blueprint,
+    options: &Options,
+    environment: &Environment,
+    worker_count: usize,
+) -> Result<Recovered> {
+    let request = ClaimRequest { job, fresh: options.fresh, started_unix_ms: environment.clock.unix_millis() };
+    let Claimed { next_epoch, writer } = claim(Arc::clone(&storage), &request)?;
+    let sinks: Vec<SinkEnd> = blueprint
+        .sinks
+        .iter()
+        .map(|(stage, sink)| SinkEnd {
+            stage: stage.clone(),
+            sink: Arc::clone(sink),
+            context: SinkContext {
+                job: Arc::clone(job),
+                stage: stage.clone(),
+                worker: WorkerIndex(0),
+                worker_count,
+                generation: writer.generation(),
+                disk: Arc::clone(&environment.disk),
+                clock: environment.clock.clone(),
+            },
+        })
+        .collect();
+    let verified =
+        if options.fresh { Vec::new() } else { verify_newest_first(&*storage, writer.log())? };
+    let facts = sinks.iter().map(SinkEnd::facts).collect::<Result<Vec<_>>>()?;
+    let allowed = RecoveryOptions { fresh: options.fresh, accept_duplicates: options.accept_duplicates };
+    let decision =
+        choose_checkpoint(&RecoveryFacts { log: writer.log(), verified: &verified, sinks: &facts, options: allowed });
+    let damaged = verified
+        .iter()
+        .filter(|(_, verification)| matches!(verification, Verification::Damaged { .. }))
+        .map(|(slot, _)| *slot)
+        .collect();
+    let fresh = |writer| -> Result<Recovered> {
+        Ok(Recovered {
+            writer,
+            first_epoch: next_epoch,
+            key_groups: options.key_groups,
+            restored: discover(blueprint, Restored::default())?,
+            from: None,
+            finished: false,
+            damaged: BTreeSet::new(),
+        })
+    };
+    match decision {
+        RecoveryDecision::Refuse(error) => Err(error),
+        RecoveryDecision::Fresh => {
+            for sink in &sinks {
+                sink.sink.discard_staged(&sink.context, &[], &[]).map_err(|e| e.in_stage(&sink.stage))?;
+            }
+            fresh(writer)
+        }
+        RecoveryDecision::FreshAfterClearing => {
+            for sink in &sinks {
+                sink.sink.clear(&sink.context).map_err(|e| e.in_stage(&sink.stage))?;
+            }
+            fresh(writer)
+        }
+        RecoveryDecision::Restore(chosen) | RecoveryDecision::Finished(chosen) => {
+            let manifest = manifest_of(&writer, &chosen)?;
+            may_restore(&manifest, &blueprint.plan, manifest.key_groups)?;
+            if worker_count > manifest.key_groups.get() as usize {
+                return Err(Error::invalid(format!(
+                    "{worker_count} workers share {} key groups, whose number is fixed for the job's life: use fewer workers",
+                    manifest.key_groups.get()
+                )));
+            }
+            for skipped in &chosen.skipped {
+                tracing::warn!("{skipped}; falling back to the checkpoint of epoch {}", chosen.epoch);
+            }
+            restore_sinks(&sinks, &manifest, &chosen)?;
+            Ok(Recovered {
+                writer,
+                first_epoch: next_epoch,
+                key_groups: manifest.key_groups,
+                restored: discover(blueprint, read_manifest(&manifest)?)?,
+                from: Some(chosen.epoch),
+                finished: manifest.finished,
+                damaged,
+            })
+        }
+    }
+}
+
+impl SinkEnd {
+    fn facts(&self) -> Result<SinkFacts> {
+        let output = self.sink.inspect(&self.context).map_err(|e| e.in_stage(&self.stage))?;
+        Ok(SinkFacts {
+            stage: self.stage.clone(),
+            place: output.place,
+            visible: output.visible,
+            newest_epoch: output.newest_epoch,
+            can_take_back: true,
+        })
+    }
+}
+
+fn manifest_of(writer: &LogWriter, chosen: &ChosenCheckpoint) -> Result<Manifest> {
+    let slot = writer.log().slot(chosen.slot).and_then(|slot| slot.manifest());
+    slot.cloned().ok_or_else(|| Error::internal(format!("slot {} was chosen and holds no manifest", chosen.slot)))
+}
+
+/// Takes back, discards and commits, so that what is visible is what the checkpoint says.
+///
+/// CRASH: every step may be repeated: the next run claims the log, chooses the same checkpoint and
+/// begins again.
+fn restore_sinks(sinks: &[SinkEnd], manifest: &Manifest, chosen: &ChosenCheckpoint) -> Result<()> {
+    for SinkEnd { stage, sink, context } in sinks {
+        let in_stage = |e: Error| e.in_stage(stage);
+        if chosen.take_back.contains(stage) {
+            sink.take_back(context, chosen.epoch).map_err(in_stage)?;
+        }
+        let snapshots = manifest.snapshots.iter().filter(|s| s.subtask.stage == *stage);
+        let (mut named, mut unfinished) = (Vec::new(), Vec::new());
+        for reference in snapshots.flat_map(|snapshot| &snapshot.refs) {
+            let snapshot = SinkSnapshot::decode(inline(reference)?).map_err(in_stage)?;
+            named.extend(snapshot.committables.into_iter().map(|(_, committable)| committable));
+            unfinished.extend(snapshot.unfinished);
+        }
+        sink.discard_staged(context, &named, &unfinished).map_err(in_stage)?;
+        let Some(permit) = CommitPermit::of_published(manifest) else { continue };
+        let mut due: Vec<Committable> = named;
+        for rest in &unfinished {
+            due.extend(sink.finish(context, rest).map_err(in_stage)?);
+        }
+        let committer = sink.committer(context);
+        for committable in &due {
+            committer.commit(&permit, committable).map_err(in_stage)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sources and sinks stand in the manifest itself.
+fn inline(reference: &SnapshotRef) -> Result<&[u8]> {
+    match &reference.location {
+        Location::Inline(bytes) => Ok(bytes),
+        Location::Object { name, .. } => {
+            Err(Error::corrupt(format!("the snapshot of a source or sink stands in the object `{name}`, not in the manifest")))
+        }
+    }
+}
+
+/// Sorts the snapshots of a manifest by what reads them.
+fn read_manifest(manifest: &Manifest) -> Result<Restored> {
+    let kinds: BTreeMap<&StageId, StageKind> = manifest.plan.stages.iter().map(|s| (&s.id, s.kind)).collect();
+    let mut restored = Restored { worker_count: manifest.worker_count as usize, ..Restored::default() };
+    for snapshot in &manifest.snapshots {
+        let stage = &snapshot.subtask.stage;
+        match kinds.get(stage) {
+            Some(StageKind::Source) => {
+                let splits = restored.splits.entry(stage.clone()).or_default();
+                for reference in &snapshot.refs {
+                    splits.extend(SourceSnapshot::decode(inline(reference)?).map_err(|e| e.in_stage(stage))?.splits);
+                }
+            }
+            Some(StageKind::Keyed) => {
+                let keyed = restored.keyed.entry(stage.clone()).or_default();
+                keyed.push((snapshot.subtask.worker, snapshot.refs.clone()));
+            }
+            Some(StageKind::TransactionalSink | StageKind::Sink | StageKind::Stateless) | None => {}
+        }
+    }
+    Ok(restored)
+}
+
+/// Finds the splits of sources that the checkpoint does not know, and sorts all of them.
+fn discover(blueprint: &Blueprint, mut restored: Restored) -> Result<Restored> {
+    for (stage, discover) in &blueprint.sources {
+        if !restored.splits.contains_key(stage) {
+            let splits = discover().map_err(|e| e.in_stage(stage))?;
+            restored.splits.insert(stage.clone(), splits.into_iter().map(SplitProgress::unread).collect());
+        }
+    }
+    for splits in restored.splits.values_mut() {
+        splits.sort_by(|a, b| a.split.id.cmp(&b.split.id));
+    }
+    Ok(restored)
+}
+
+/// The number of checkpoints to keep, as the settings were checked.
+pub(super) fn retained(options: &Options) -> NonZeroUsize {
+    NonZeroUsize::new(options.checkpoints.retained).unwrap_or(NonZeroUsize::MIN)
+}

@@ -1,0 +1,34 @@
+//! Where the subtasks of one run keep their state.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::ids::{Epoch, Generation, SubtaskId};
+use crate::protocol::{SnapshotKind, SnapshotRef};
+use crate::storage::{CheckpointStorage, SnapshotPart, read_snapshot, write_snapshot};
+
+/// The checkpoint storage, with what marks the objects of this run as its own.
+#[derive(Clone, Debug)]
+pub struct StateStore {
+    storage: Arc<dyn CheckpointStorage>,
+    generation: Generation,
+    nonce: u64,
+}
+
+impl StateStore {
+    /// The store of the run with this generation and nonce.
+    pub fn new(storage: Arc<dyn CheckpointStorage>, generation: Generation, nonce: u64) -> Self {
+        Self { storage, generation, nonce }
+    }
+
+    /// Makes the `part`-th part of a subtask's snapshot durable.
+    pub fn write(&self, subtask: &SubtaskId, epoch: Epoch, part: u32, kind: SnapshotKind, bytes: &[u8]) -> Result<SnapshotRef> {
+        let part = SnapshotPart { generation: self.generation, nonce: self.nonce, epoch, subtask, part, kind };
+        write_snapshot(&*self.storage, &part, bytes)
+    }
+
+    /// Reads what a reference points to, checked.
+    pub fn read(&self, reference: &SnapshotRef) -> Result<Vec<u8>> {
+        read_snapshot(&*self.storage, reference)
+    }
+}
