@@ -144,7 +144,9 @@ fn may_go(slot: &Slot, oldest_retained: SlotNumber, open: &[Epoch]) -> bool {
             manifest.kind == CheckpointKind::Checkpoint && !open.contains(&manifest.epoch)
         }
         // Claims are what stops old runs; and what does not read may be a claim, or a savepoint.
-        SlotContent::Claim(_) | SlotContent::Damaged { .. } | SlotContent::OtherVersion { .. } => false,
+        SlotContent::Claim(_) | SlotContent::Damaged { .. } | SlotContent::OtherVersion { .. } => {
+            false
+        }
     };
     is_collected && slot.number < oldest_retained
 }

@@ -5,6 +5,8 @@
 
 mod disk;
 mod objects;
+#[cfg(test)]
+mod tests;
 
 pub use disk::RealDisk;
 pub use objects::LocalStorage;

@@ -6,7 +6,10 @@ use crate::protocol::{Claim, Manifest, SlotAuthor, SlotContent, SlotRole};
 use crate::storage::frame::{self, FrameError, FrameHeader, FrameKind};
 
 /// The bytes of a slot that holds a claim.
-#[expect(clippy::missing_panics_doc, reason = "a claim is numbers and a string, which always encode")]
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "a claim is numbers and a string, which always encode"
+)]
 pub fn encode_claim(claim: &Claim) -> Vec<u8> {
     let header = FrameHeader {
         kind: FrameKind::Claim,
@@ -21,7 +24,10 @@ pub fn encode_claim(claim: &Claim) -> Vec<u8> {
 }
 
 /// The bytes of a slot that holds a manifest.
-#[expect(clippy::missing_panics_doc, reason = "a manifest is plain data, which always encodes")]
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "a manifest is plain data, which always encodes"
+)]
 pub fn encode_manifest(manifest: &Manifest) -> Vec<u8> {
     let header = FrameHeader {
         kind: FrameKind::Manifest,

@@ -22,7 +22,7 @@ fn written(storage: &MemoryStorage, body: &[u8]) -> SnapshotRef {
 }
 
 fn big() -> Vec<u8> {
-    (0..INLINE_LIMIT + 1).map(|at| at as u8).collect()
+    (0..=INLINE_LIMIT).map(|at| at as u8).collect()
 }
 
 const NAME: &str = "state/g0000000001-e00000000000000000002-hourly-w0-0.snap";
