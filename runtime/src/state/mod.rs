@@ -10,6 +10,8 @@ mod running;
 mod segment;
 pub(crate) mod span;
 mod table;
+#[cfg(test)]
+pub(crate) mod testing;
 mod types;
 
 pub use logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};

@@ -20,6 +20,8 @@ mod pane;
 mod panes;
 mod sessions;
 mod spec;
+#[cfg(test)]
+mod tests;
 
 pub use aggregate::{Aggregate, Aggregates};
 pub use aggregator::{Aggregator, ByAggregate, ByFold, ByReduce, MergingAggregator};
