@@ -12,6 +12,8 @@ mod segment;
 mod store;
 pub(crate) mod span;
 mod table;
+#[cfg(test)]
+pub(crate) mod testing;
 mod types;
 
 pub(crate) use chain::Chain;

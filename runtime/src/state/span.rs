@@ -40,11 +40,6 @@ impl HashSpan {
         self.first <= hash && hash <= self.last
     }
 
-    /// Whether the span holds all of `other`.
-    pub(crate) const fn covers(self, other: Self) -> bool {
-        self.first <= other.first && other.last <= self.last
-    }
-
     /// Whether the two spans have a hash in common.
     pub(crate) const fn overlaps(self, other: Self) -> bool {
         self.first <= other.last && other.first <= self.last

@@ -1,0 +1,233 @@
+//! The table against a plain hash map, with freezes, copies and restores in between.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::ids::KeyGroupRange;
+use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
+use crate::state::testing::{GROUPS, ranges};
+
+type Table = KeyedTable<u64, u64>;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Adds one to the values of some keys.
+    Add(u64, u64),
+    /// Removes some keys.
+    Remove(u64, u64),
+    /// Pops some entries.
+    Pop(usize),
+    /// Copies some of the frozen image.
+    Copy(usize),
+    /// Ends the snapshot before, and begins the next.
+    Freeze(SnapshotScope),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let keys = || (0_u64..4_000, 0_u64..1_500);
+    prop::collection::vec(
+        prop_oneof![
+            5 => keys().prop_map(|(first, n)| Step::Add(first, n)),
+            2 => keys().prop_map(|(first, n)| Step::Remove(first, n)),
+            1 => (0_usize..300).prop_map(Step::Pop),
+            4 => (0_usize..800).prop_map(Step::Copy),
+            2 => Just(Step::Freeze(SnapshotScope::Increment)),
+            1 => Just(Step::Freeze(SnapshotScope::Full)),
+        ],
+        1..25,
+    )
+}
+
+/// A table with the snapshots taken of it.
+struct Run {
+    table: Table,
+    model: HashMap<u64, u64>,
+    /// The objects of the chain, and what they must hold.
+    chain: Vec<Vec<u8>>,
+    frozen_model: HashMap<u64, u64>,
+}
+
+impl Run {
+    fn copy(&mut self, budget: usize) -> bool {
+        let Some(piece) = self.table.copy_frozen(budget) else { return false };
+        let object = self.chain.last_mut().expect("something was frozen");
+        piece.encode(Namespace::Whole, object).expect("integers encode");
+        true
+    }
+
+    fn freeze(&mut self, scope: SnapshotScope) {
+        while self.copy(500) {}
+        let scope = if self.chain.is_empty() { SnapshotScope::Full } else { scope };
+        let cleared = self.table.freeze(scope).map(|span| (Namespace::Whole, span)).into_iter().collect();
+        if scope == SnapshotScope::Full {
+            self.chain.clear();
+        }
+        let mut object = Vec::new();
+        Preamble { kind: LogicKind::Values, watermark: 0, cleared }.encode(&mut object);
+        self.chain.push(object);
+        self.frozen_model = self.model.clone();
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Add(first, n) => (first..first + n).for_each(|key| {
+                *self.table.upsert(hash_of(&key), &key, || 0) += 1;
+                *self.model.entry(key).or_default() += 1;
+            }),
+            Step::Remove(first, n) => (first..first + n).for_each(|key| {
+                assert_eq!(self.table.remove(hash_of(&key), &key), self.model.remove(&key));
+            }),
+            Step::Pop(n) => (0..n).for_each(|_| match self.table.pop() {
+                Some((key, value)) => assert_eq!(self.model.remove(&key), Some(value)),
+                None => assert!(self.model.is_empty()),
+            }),
+            Step::Copy(budget) => {
+                self.copy(budget);
+            }
+            Step::Freeze(scope) => self.freeze(scope),
+        }
+        assert_eq!(self.table.len(), self.model.len());
+    }
+}
+
+fn restored(chain: &[Vec<u8>], range: KeyGroupRange) -> Table {
+    let owned = HashSpan::of_groups(GROUPS, range).expect("the range is not empty");
+    let mut table = Table::new();
+    for object in chain {
+        frames::read(object, LogicKind::Values, owned, |frame| match frame {
+            Frame::Watermark(_) => {}
+            Frame::Clear(_, span) => table.restore_clear(span),
+            Frame::Removed(_, keys) => keys.iter().for_each(|(hash, key)| table.restore_removal(*hash, key)),
+            Frame::Entries(_, entries) => entries.into_iter().for_each(|(hash, key, value)| table.restore(hash, key, value)),
+        })
+        .expect("a whole snapshot is restored");
+    }
+    table
+}
+
+fn contents(mut table: Table) -> HashMap<u64, u64> {
+    let mut found = HashMap::new();
+    while let Some((key, value)) = table.pop() {
+        assert_eq!(found.insert(key, value), None, "key {key} twice");
+    }
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn a_chain_of_snapshots_holds_what_the_table_held_at_the_last_freeze(steps in steps(), workers in 1_usize..4) {
+        let mut run = Run { table: Table::new(), model: HashMap::new(), chain: Vec::new(), frozen_model: HashMap::new() };
+        for step in &steps {
+            run.step(step);
+        }
+        while run.copy(500) {}
+        let mut found = HashMap::new();
+        for range in ranges(workers) {
+            for (key, value) in contents(restored(&run.chain, range)) {
+                prop_assert!(range.contains(GROUPS.group_of(hash_of(&key))));
+                prop_assert_eq!(found.insert(key, value), None);
+            }
+        }
+        prop_assert_eq!(found, run.frozen_model);
+        prop_assert_eq!(contents(run.table), run.model);
+    }
+
+    #[test]
+    fn a_restored_table_goes_on_with_increments(before in steps(), after in steps()) {
+        let mut run = Run { table: Table::new(), model: HashMap::new(), chain: Vec::new(), frozen_model: HashMap::new() };
+        for step in &before {
+            run.step(step);
+        }
+        run.freeze(SnapshotScope::Increment);
+        while run.copy(500) {}
+        run.table = restored(&run.chain, ranges(1)[0]);
+        for step in &after {
+            run.step(step);
+        }
+        run.freeze(SnapshotScope::Increment);
+        while run.copy(500) {}
+        prop_assert_eq!(contents(restored(&run.chain, ranges(1)[0])), run.frozen_model);
+    }
+}
+
+/// A table of counts with `n` keys, whose full snapshot was taken.
+fn stored(n: u64) -> Table {
+    let mut table = Table::new();
+    for key in 0..n {
+        table.upsert(hash_of(&key), &key, || key);
+    }
+    table.freeze(SnapshotScope::Full);
+    while table.copy_frozen(usize::MAX).is_some() {}
+    table
+}
+
+#[test]
+fn an_increment_holds_only_what_changed() {
+    let mut table = stored(100_000);
+    for key in [5, 77_777, 5] {
+        *table.upsert(hash_of(&key), &key, || 0) += 1;
+    }
+    table.freeze(SnapshotScope::Increment);
+    let mut entries = table.copy_frozen(usize::MAX).expect("two entries changed").entries;
+    entries.sort_unstable();
+    assert_eq!(entries, [(5, 7), (77_777, 77_778)]);
+    assert!(table.copy_frozen(1).is_none());
+    table.freeze(SnapshotScope::Increment);
+    assert!(table.copy_frozen(1).is_none(), "nothing changed since");
+}
+
+#[test]
+fn a_piece_of_a_large_table_is_at_most_one_segment_beyond_its_budget() {
+    let mut table = stored(50_000);
+    table.freeze(SnapshotScope::Full);
+    let mut found = 0;
+    while let Some(piece) = table.copy_frozen(100) {
+        assert!(piece.entries.len() <= 100 + FULL, "{} entries at once", piece.entries.len());
+        found += piece.entries.len();
+    }
+    assert_eq!(found, 50_000);
+}
+
+#[test]
+fn many_removals_are_not_remembered_one_by_one() {
+    let mut table = stored(100_000);
+    for key in 0..100_000 {
+        table.remove(hash_of(&key), &key);
+    }
+    assert!(table.removed.len() <= 60_000);
+    assert!(table.freeze(SnapshotScope::Increment).is_some(), "the next increment replaces what was stored");
+    assert!(table.copy_frozen(1).is_none());
+}
+
+#[test]
+fn a_table_takes_at_most_twice_the_memory_of_a_plain_hash_map() {
+    let mut worst = 0.0_f64;
+    let (mut table, mut plain) = (Table::new(), hashbrown::HashTable::<(u64, u64)>::new());
+    for key in 0..150_000_u64 {
+        table.upsert(hash_of(&key), &key, || key);
+        plain.insert_unique(hash_of(&key), (key, key), |entry| hash_of(&entry.0));
+        if key > 2_000 && key % 1_000 == 0 {
+            let segments: usize = table.segments.iter().map(Segment::allocated).sum();
+            let fixed = table.segments.len() * size_of::<Segment<u64, u64>>() + table.directory.len() * 4;
+            worst = worst.max((segments + fixed) as f64 / plain.allocation_size() as f64);
+        }
+    }
+    // Both sway by a factor of two between two growths; ours grows segment by segment.
+    assert!(worst < 2.0, "{worst}");
+    assert!(size_of::<Segment<u64, u64>>() <= 192);
+}
+
+#[test]
+fn equal_hashes_and_skewed_ones_neither_loop_nor_fill_the_memory() {
+    let mut table = Table::new();
+    for key in 0..5_000_u64 {
+        // All in one bucket of one segment.
+        table.insert(42, key, key);
+    }
+    assert_eq!(table.find(42, &4_999).map(|slot| *table.at(slot)), Some(4_999));
+    assert!(table.directory.len() <= 64 * table.segments.len().max(1) * 2, "{}", table.directory.len());
+}
