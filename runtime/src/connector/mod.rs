@@ -8,6 +8,6 @@ mod sink;
 mod source;
 
 pub use sink::{
-    Committable, Committer, OutputFacts, PendingCommit, Prepared, Sink, SinkContext, SinkGuarantee, SinkWriter, Transactional,
+    Barrier, Committable, Committer, OutputFacts, PendingCommit, Prepared, Sink, SinkContext, SinkGuarantee, SinkWriter, Transactional,
 };
 pub use source::{Fill, Offset, Source, Split, SplitReader};
