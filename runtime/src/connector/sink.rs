@@ -58,8 +58,9 @@ pub struct Prepared {
 
 /// The part of a barrier that waits for a disk; runs on another thread.
 ///
-/// It is always run, also when its checkpoint was aborted or failed: what it prepared is then part
-/// of every later snapshot. Those of one writer may run in any order and at the same time.
+/// It is always run, also when its checkpoint was aborted or has failed: what it prepared is then
+/// part of every later snapshot. The ones of a writer run in the order of their epochs, while the
+/// writer goes on writing.
 pub type PendingCommit = Box<dyn FnOnce() -> Result<Prepared> + Send>;
 
 /// What follows a barrier, as a sink needs to know it.

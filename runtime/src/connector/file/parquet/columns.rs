@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ::parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type as Physical};
+use ::parquet::basic::{ConvertedType, LogicalType, TimeUnit};
 use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use ::parquet::data_type::{ByteArray, DataType, Int96};
 use ::parquet::errors::{ParquetError, Result};
@@ -110,15 +110,17 @@ pub(super) fn open(path: &Path, group: &dyn RowGroupReader, fields: &Fields) -> 
     Ok(columns)
 }
 
-/// The type of a column in words: `INT64 (timestamp in MICROS)`.
+/// The type of a column in words: `INT64 (TIMESTAMP_MICROS)`.
 fn type_name(descriptor: &ColumnDescriptor) -> String {
     let physical = descriptor.physical_type();
     let nested = if is_nested(descriptor) { "nested " } else { "" };
-    match (descriptor.logical_type_ref(), descriptor.converted_type()) {
-        (Some(logical), _) => format!("{nested}{physical} ({logical:?})"),
-        (None, ConvertedType::NONE) => format!("{nested}{physical}"),
-        (None, converted) => format!("{nested}{physical} ({converted})"),
-    }
+    let logical = match (descriptor.converted_type(), descriptor.logical_type_ref()) {
+        (ConvertedType::NONE, Some(LogicalType::Timestamp(t))) => format!(" (TIMESTAMP, {:?})", t.unit),
+        (ConvertedType::NONE, Some(LogicalType::Float16)) => " (FLOAT16)".to_owned(),
+        (ConvertedType::NONE, _) => String::new(),
+        (converted, _) => format!(" ({converted})"),
+    };
+    format!("{nested}{physical}{logical}")
 }
 
 fn is_nested(descriptor: &ColumnDescriptor) -> bool {
@@ -130,7 +132,6 @@ fn meaning(descriptor: &ColumnDescriptor) -> Option<Meaning> {
     if is_nested(descriptor) {
         return None;
     }
-    let physical = descriptor.physical_type();
     match descriptor.logical_type_ref() {
         Some(LogicalType::Timestamp(t)) => Some(match t.unit {
             TimeUnit::MILLIS => Meaning::Plain,
@@ -150,7 +151,6 @@ fn meaning(descriptor: &ColumnDescriptor) -> Option<Meaning> {
             }
             ConvertedType::UTF8 | ConvertedType::ENUM | ConvertedType::JSON => Some(Meaning::Text),
             ConvertedType::DECIMAL => None,
-            _ if physical == Physical::INT96 => Some(Meaning::Plain),
             _ => Some(Meaning::Plain),
         },
     }
