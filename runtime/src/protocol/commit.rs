@@ -16,9 +16,10 @@ impl CommitPermit {
     /// The permit that a published checkpoint gives; `None` for a savepoint, which permits nothing.
     pub fn of_published(manifest: &Manifest) -> Option<Self> {
         match manifest.kind {
-            crate::protocol::CheckpointKind::Checkpoint => {
-                Some(Self { epoch: manifest.epoch, generation: manifest.generation })
-            }
+            crate::protocol::CheckpointKind::Checkpoint => Some(Self {
+                epoch: manifest.epoch,
+                generation: manifest.generation,
+            }),
             crate::protocol::CheckpointKind::Savepoint => None,
         }
     }

@@ -1,9 +1,45 @@
 //! The checkpoint protocol as pure decisions: facts in, decision out.
 //!
 //! Nothing here performs I/O, reads a clock, starts a thread or knows timely (invariant 1).
+//!
+//! | question | answered by |
+//! |---|---|
+//! | is it time for a checkpoint? | [`may_trigger`] |
+//! | what do the answers make of it? | [`PendingCheckpoint::judge`] |
+//! | was a slot of the log written by us? | [`judge_occupant`] |
+//! | what may become visible? | [`CommitPermit`] |
+//! | which checkpoint does a job start from? | [`choose_checkpoint`] |
+//! | does its state fit this flow? | [`compare_plans`], [`may_restore`] |
+//! | what may be deleted? | [`plan_cleanup`] |
 
 mod commit;
+pub mod log;
 mod manifest;
+mod pending;
+mod plan;
+mod recover;
+mod retention;
+#[cfg(test)]
+pub(crate) mod testing;
+mod trigger;
 
 pub use commit::CommitPermit;
-pub use manifest::{CheckpointKind, Location, Manifest, PlanEdge, PlanStage, SnapshotKind, SnapshotRef, StageKind, StoredPlan, SubtaskSnapshot};
+pub use log::{
+    Claim, LogView, Occupant, Slot, SlotAuthor, SlotContent, SlotNumber, SlotRole, StateObject,
+    claim_counts, judge_occupant, may_claim, may_delete,
+};
+pub use manifest::{
+    CheckpointKind, Location, Manifest, PlanEdge, PlanStage, SnapshotKind, SnapshotRef, StageKind,
+    StoredPlan, SubtaskSnapshot,
+};
+pub use pending::{
+    BarrierPassed, FailureVerdict, Judgement, PendingCheckpoint, SnapshotAck, is_timed_out,
+    judge_failures, next_to_publish,
+};
+pub use plan::{PlanDiff, StageChange, StageDiff, compare_plans, may_restore};
+pub use recover::{
+    ChosenCheckpoint, DamagedCheckpoint, RecoveryDecision, RecoveryFacts, RecoveryOptions,
+    SinkFacts, Verification, choose_checkpoint,
+};
+pub use retention::{CleanupPlan, RetentionFacts, objects_of, plan_cleanup};
+pub use trigger::{Trigger, TriggerFacts, may_trigger};

@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// A file system, or a fake of one that loses power.
 pub trait Disk: fmt::Debug + Send + Sync {
-    /// Makes a directory and its parents.
+    /// Makes a directory and its parents; those that it makes are durable on return.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
 
     /// The names of the files (not directories) in `dir`, sorted; empty if there is no such directory.

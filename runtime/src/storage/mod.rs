@@ -2,7 +2,32 @@
 //!
 //! Storage never decides: it reads what is there and asks [`crate::protocol`], then acts. Names of
 //! stored objects are made in `names.rs` and nowhere else. Loading never trusts bytes.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`Disk`], [`RealDisk`], [`FaultyDisk`] | files and names, and what a power loss leaves of them |
+//! | [`CheckpointStorage`], [`LocalStorage`], [`MemoryStorage`] | named objects, "create if absent" |
+//! | [`frame`], [`names`] | the envelope and the names of all that is stored |
+//! | [`log`] | claims and manifests |
+//! | [`snapshots`] | state objects, and whether they are whole |
+//! | [`cleanup`] | deletion by plan |
 
+pub mod cleanup;
+#[cfg(test)]
+mod crash_tests;
 mod disk;
+mod faulty;
+pub mod frame;
+#[cfg(test)]
+mod golden_tests;
+mod local;
+pub mod log;
+pub mod names;
+mod nonce;
+mod objects;
+pub mod snapshots;
 
 pub use disk::{Disk, DiskFile};
+pub use faulty::FaultyDisk;
+pub use local::{LocalStorage, RealDisk};
+pub use objects::{CheckpointStorage, Creation, MemoryStorage};

@@ -1,0 +1,456 @@
+//! The checkpoint log as facts, and what a writer of it may conclude.
+//!
+//! The log is a row of slots. Slot *n+1* is created, if absent, by a writer that has seen slot *n*;
+//! a slot holds a generation claim or a manifest. That alone fences old runs:
+//!
+//! 1. A run starts with a claim and then publishes into the slots right behind it, so a generation
+//!    is one claim followed by an unbroken row of its manifests. A run that last wrote slot *s* only
+//!    ever tries slot *s+1*.
+//! 2. If anybody else took *s+1*, it was a new run, whose first slot is a claim: only a claim is
+//!    written behind another run's slot. So the slot that stops an old run always holds a *claim*.
+//! 3. Claims are never deleted. However long the old run slept and whatever retention removed
+//!    meanwhile, *s+1* is occupied when it wakes, and it ends `Fenced`.
+//!
+//! Retention makes holes among manifests, and a claimant that slept between listing the log and
+//! creating its claim could land in such a hole. It therefore lists the log once more: a slot above its claim
+//! means that the claim is worth nothing, and it tries again at the end. It cannot miss such a slot: the
+//! cleanup that made the hole kept the newest manifest of its time, which stands above the
+//! hole, and no later cleanup runs, because a run lists the log before it deletes and stops at
+//! any slot it does not know ([`may_delete`]).
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::ids::{Epoch, Generation};
+use crate::protocol::Manifest;
+
+/// How far epochs are numbered above a slot whose own epoch cannot be read.
+const EPOCHS_LEFT_FOR_A_LOST_HEADER: u64 = 1_000;
+
+/// The position of a slot in the log. The first one is 0.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct SlotNumber(pub u64);
+
+impl SlotNumber {
+    /// The slot behind this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for SlotNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The first slot of a run: from here on it is the newest generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The job's name.
+    pub job: String,
+    /// The generation that is claimed.
+    pub generation: Generation,
+    /// The run's nonce, by which it knows its own writes again.
+    pub nonce: u64,
+    /// The last epoch that the run found: it closes only later ones.
+    pub known_epoch: Epoch,
+    /// Whether the run starts anew (`--fresh`): what stands before this slot counts no more, or a
+    /// crash before the run's first checkpoint would bring back what the user gave up.
+    pub fresh: bool,
+    /// When the run started, in milliseconds since the Unix epoch; for people only.
+    pub started_unix_ms: u64,
+}
+
+/// Who wrote a slot, as its header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotAuthor {
+    /// The generation.
+    pub generation: Generation,
+    /// The run's nonce.
+    pub nonce: u64,
+    /// The epoch of a manifest; of a claim, the last epoch that the claimant knew of.
+    pub epoch: Epoch,
+    /// Whether the slot is a claim or a manifest.
+    pub role: SlotRole,
+}
+
+/// What a slot is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotRole {
+    /// It starts a generation.
+    Claim,
+    /// It is a checkpoint.
+    Manifest,
+}
+
+/// What was found in a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlotContent {
+    /// A readable claim.
+    Claim(Claim),
+    /// A readable manifest (whether its objects are whole is another question).
+    Manifest(Box<Manifest>),
+    /// Bytes that do not read.
+    Damaged {
+        /// What the header says, if that is whole.
+        author: Option<SlotAuthor>,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A slot that another version of flowdsl wrote.
+    OtherVersion {
+        /// Kind and version.
+        reason: String,
+    },
+}
+
+/// One slot and what was found in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Its position.
+    pub number: SlotNumber,
+    /// What was found.
+    pub content: SlotContent,
+}
+
+impl Slot {
+    /// The readable manifest in the slot.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        match &self.content {
+            SlotContent::Manifest(manifest) => Some(manifest),
+            SlotContent::Claim(_)
+            | SlotContent::Damaged { .. }
+            | SlotContent::OtherVersion { .. } => None,
+        }
+    }
+
+    /// The greatest generation that the slot may be of.
+    fn greatest_generation(&self) -> Generation {
+        match &self.content {
+            SlotContent::Claim(claim) => claim.generation,
+            SlotContent::Manifest(manifest) => manifest.generation,
+            SlotContent::Damaged {
+                author: Some(author),
+                ..
+            } => author.generation,
+            // The claim in slot n is of generation n+1 at most: the first one is 1, and each is one
+            // above what was there.
+            SlotContent::Damaged { author: None, .. } | SlotContent::OtherVersion { .. } => {
+                Generation(self.number.0 + 1)
+            }
+        }
+    }
+
+    /// The last epoch that the slot tells of, as far as it can be read.
+    pub(super) fn epoch(&self) -> Option<Epoch> {
+        match &self.content {
+            SlotContent::Claim(claim) => Some(claim.known_epoch),
+            SlotContent::Manifest(manifest) => Some(manifest.epoch),
+            SlotContent::Damaged {
+                author: Some(author),
+                ..
+            } => Some(author.epoch),
+            SlotContent::Damaged { author: None, .. } | SlotContent::OtherVersion { .. } => None,
+        }
+    }
+}
+
+/// All slots of a log, as they were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogView {
+    /// The slots, in order; there may be holes where retention deleted manifests.
+    pub slots: Vec<Slot>,
+}
+
+impl LogView {
+    /// The slot behind the last one.
+    pub fn next_slot(&self) -> SlotNumber {
+        self.slots
+            .last()
+            .map_or(SlotNumber(0), |slot| slot.number.next())
+    }
+
+    /// A generation above every one that the log may hold. The first one is 1.
+    pub fn next_generation(&self) -> Generation {
+        let newest = self.slots.iter().map(Slot::greatest_generation).max();
+        newest.unwrap_or_default().next()
+    }
+
+    /// An epoch above that of every manifest present, readable or not, and of every state object.
+    pub fn next_epoch(&self, objects: &[StateObject]) -> Epoch {
+        let in_slots = self.slots.iter().filter_map(Slot::epoch);
+        let in_objects = objects.iter().map(|object| object.epoch);
+        let newest = in_slots.chain(in_objects).max().unwrap_or_default();
+        let lost = self
+            .slots
+            .iter()
+            .filter(|slot| slot.epoch().is_none())
+            .count() as u64;
+        Epoch(
+            newest
+                .0
+                .saturating_add(lost * EPOCHS_LEFT_FOR_A_LOST_HEADER),
+        )
+        .next()
+    }
+
+    /// The slots that count: from the last fresh start on.
+    pub fn since_fresh_start(&self) -> &[Slot] {
+        &self.slots[self.last_fresh_start().unwrap_or(0)..]
+    }
+
+    /// Whether a run that started anew stands in the log.
+    pub fn was_started_fresh(&self) -> bool {
+        self.last_fresh_start().is_some()
+    }
+
+    /// The readable manifests that count, newest first.
+    pub fn manifests_newest_first(&self) -> impl Iterator<Item = (SlotNumber, &Manifest)> {
+        self.since_fresh_start()
+            .iter()
+            .rev()
+            .filter_map(|slot| Some((slot.number, slot.manifest()?)))
+    }
+
+    fn last_fresh_start(&self) -> Option<usize> {
+        self.slots
+            .iter()
+            .rposition(|slot| matches!(&slot.content, SlotContent::Claim(claim) if claim.fresh))
+    }
+
+    /// The slot with this number.
+    pub fn slot(&self, number: SlotNumber) -> Option<&Slot> {
+        let at = self
+            .slots
+            .binary_search_by_key(&number, |slot| slot.number)
+            .ok()?;
+        self.slots.get(at)
+    }
+}
+
+/// What the name of a state object says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StateObject {
+    /// The object's name, relative to the checkpoint directory.
+    pub name: String,
+    /// The generation that wrote it.
+    pub generation: Generation,
+    /// The epoch of the first manifest that may name it.
+    pub epoch: Epoch,
+}
+
+/// Whether `job` may put a claim into this log.
+///
+/// # Errors
+///
+/// `Invalid` if the log belongs to another job: a claim would end that job.
+pub fn may_claim(log: &LogView, job: &str, place: &str) -> Result<()> {
+    let other = log.slots.iter().find_map(|slot| match &slot.content {
+        SlotContent::Claim(claim) if claim.job != job => Some(&claim.job),
+        SlotContent::Manifest(manifest) if manifest.job != job => Some(&manifest.job),
+        SlotContent::Claim(_)
+        | SlotContent::Manifest(_)
+        | SlotContent::Damaged { .. }
+        | SlotContent::OtherVersion { .. } => None,
+    });
+    match other {
+        None => Ok(()),
+        Some(other) => Err(Error::invalid(format!(
+            "the checkpoint directory {place} belongs to the job `{other}`, not to `{job}`: give each job a directory \
+             of its own"
+        ))),
+    }
+}
+
+/// What a writer concludes from the slot that it could not create.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occupant {
+    /// The slot is its own write: an earlier attempt has succeeded.
+    Own,
+    /// The slot is its own write of an earlier epoch, whose outcome was unknown until now.
+    OwnEarlier(Epoch),
+    /// The slot is somebody else's: a newer run has taken over.
+    Other(Generation),
+}
+
+/// Who occupies a slot that `mine` was to be written to.
+pub fn judge_occupant(mine: &SlotAuthor, found: &SlotAuthor) -> Occupant {
+    if (found.generation, found.nonce) != (mine.generation, mine.nonce) {
+        Occupant::Other(found.generation)
+    } else if found == mine {
+        Occupant::Own
+    } else {
+        Occupant::OwnEarlier(found.epoch)
+    }
+}
+
+/// Whether a claim that was just created in `claimed` stands at the end of the log, and so counts.
+pub fn claim_counts(claimed: SlotNumber, listed_after: &BTreeSet<SlotNumber>) -> bool {
+    listed_after.last() <= Some(&claimed)
+}
+
+/// Whether a run that knows the slots `known` is still the newest, judging by a fresh list.
+pub fn may_delete(
+    known: &BTreeSet<SlotNumber>,
+    listed: &BTreeSet<SlotNumber>,
+) -> Result<(), SlotNumber> {
+    listed
+        .difference(known)
+        .next()
+        .map_or(Ok(()), |&unknown| Err(unknown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(number: u64, generation: u64) -> Slot {
+        let claim = Claim {
+            job: "job".to_owned(),
+            generation: Generation(generation),
+            nonce: 1,
+            known_epoch: Epoch(0),
+            fresh: false,
+            started_unix_ms: 0,
+        };
+        Slot {
+            number: SlotNumber(number),
+            content: SlotContent::Claim(claim),
+        }
+    }
+
+    fn damaged(number: u64, author: Option<SlotAuthor>) -> Slot {
+        Slot {
+            number: SlotNumber(number),
+            content: SlotContent::Damaged {
+                author,
+                reason: String::new(),
+            },
+        }
+    }
+
+    fn author(generation: u64, nonce: u64, epoch: u64, role: SlotRole) -> SlotAuthor {
+        SlotAuthor {
+            generation: Generation(generation),
+            nonce,
+            epoch: Epoch(epoch),
+            role,
+        }
+    }
+
+    #[test]
+    fn an_empty_log_begins_with_slot_0_generation_1_epoch_1() {
+        let log = LogView::default();
+        assert_eq!(
+            (log.next_slot(), log.next_generation(), log.next_epoch(&[])),
+            (SlotNumber(0), Generation(1), Epoch(1))
+        );
+    }
+
+    #[test]
+    fn the_next_generation_is_above_every_one_also_of_slots_that_do_not_read() {
+        let readable = LogView {
+            slots: vec![claim(0, 1), claim(9, 2)],
+        };
+        assert_eq!(readable.next_generation(), Generation(3));
+        let by_header = LogView {
+            slots: vec![damaged(0, Some(author(4, 0, 0, SlotRole::Claim)))],
+        };
+        assert_eq!(by_header.next_generation(), Generation(5));
+        let by_position = LogView {
+            slots: vec![claim(0, 1), damaged(6, None)],
+        };
+        assert_eq!(by_position.next_generation(), Generation(8));
+    }
+
+    #[test]
+    fn the_next_epoch_is_above_every_manifest_readable_or_not() {
+        let by_header = LogView {
+            slots: vec![
+                claim(0, 1),
+                damaged(1, Some(author(1, 0, 77, SlotRole::Manifest))),
+            ],
+        };
+        assert_eq!(by_header.next_epoch(&[]), Epoch(78));
+        let lost = LogView {
+            slots: vec![claim(0, 1), damaged(1, None)],
+        };
+        assert!(lost.next_epoch(&[]) > Epoch(1_000));
+        let object = StateObject {
+            name: String::new(),
+            generation: Generation(1),
+            epoch: Epoch(5_000),
+        };
+        assert!(lost.next_epoch(&[object]) > Epoch(6_000));
+    }
+
+    #[test]
+    fn a_writer_knows_its_own_slot_its_earlier_one_and_anothers() {
+        let mine = author(3, 7, 40, SlotRole::Manifest);
+        let cases = [
+            (mine, Occupant::Own),
+            (
+                author(3, 7, 39, SlotRole::Manifest),
+                Occupant::OwnEarlier(Epoch(39)),
+            ),
+            (
+                author(4, 8, 0, SlotRole::Claim),
+                Occupant::Other(Generation(4)),
+            ),
+            (
+                author(3, 8, 40, SlotRole::Manifest),
+                Occupant::Other(Generation(3)),
+            ),
+        ];
+        for (found, expected) in cases {
+            assert_eq!(judge_occupant(&mine, &found), expected, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_claim_counts_only_at_the_end_of_the_log() {
+        let listed = |numbers: &[u64]| {
+            numbers
+                .iter()
+                .copied()
+                .map(SlotNumber)
+                .collect::<BTreeSet<_>>()
+        };
+        assert!(claim_counts(SlotNumber(5), &listed(&[0, 5])));
+        assert!(!claim_counts(SlotNumber(5), &listed(&[0, 5, 8])));
+    }
+
+    #[test]
+    fn a_run_stops_deleting_at_a_slot_that_it_does_not_know() {
+        let listed = |numbers: &[u64]| {
+            numbers
+                .iter()
+                .copied()
+                .map(SlotNumber)
+                .collect::<BTreeSet<_>>()
+        };
+        assert_eq!(may_delete(&listed(&[0, 1, 2]), &listed(&[0, 2])), Ok(()));
+        assert_eq!(
+            may_delete(&listed(&[0, 2]), &listed(&[0, 1, 2])),
+            Err(SlotNumber(1))
+        );
+    }
+
+    #[test]
+    fn a_log_of_another_job_is_not_claimed() {
+        let log = LogView {
+            slots: vec![claim(0, 1)],
+        };
+        assert!(may_claim(&log, "job", "ckpt").is_ok());
+        let error = may_claim(&log, "other", "ckpt").expect_err("another job's");
+        assert_eq!(error.kind(), crate::ErrorKind::Invalid);
+        assert!(error.message().contains("`job`"), "{error}");
+    }
+}

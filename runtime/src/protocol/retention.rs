@@ -1,0 +1,164 @@
+//! Which checkpoints stay, and what may go.
+//!
+//! A plan is complete before the first deletion. It never holds a claim, a savepoint, the newest
+//! manifest, an object that a manifest that stays may name, or anything of an epoch whose outcome is open (invariant 12).
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+
+use crate::ids::{Epoch, Generation};
+use crate::protocol::{
+    CheckpointKind, Location, LogView, Manifest, Slot, SlotContent, SlotNumber, SlotRole,
+    StateObject,
+};
+
+/// All that a cleanup depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct RetentionFacts<'a> {
+    /// The log as this run knows it.
+    pub log: &'a LogView,
+    /// The state objects that are there.
+    pub objects: &'a [StateObject],
+    /// How many checkpoints stay.
+    pub retained: NonZeroUsize,
+    /// This run's generation.
+    pub generation: Generation,
+    /// Epochs in flight, and those whose publication has an unknown outcome.
+    pub open_epochs: &'a [Epoch],
+    /// Manifests that read, but were found to name damaged objects: they do not count as retained.
+    pub damaged: &'a BTreeSet<SlotNumber>,
+}
+
+/// What is to be deleted, in this order: manifests, oldest first, then objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CleanupPlan {
+    slots: Vec<SlotNumber>,
+    objects: Vec<String>,
+}
+
+impl CleanupPlan {
+    /// The slots to delete, oldest first.
+    pub fn slots(&self) -> &[SlotNumber] {
+        &self.slots
+    }
+
+    /// The objects to delete.
+    pub fn objects(&self) -> &[String] {
+        &self.objects
+    }
+
+    /// Whether there is nothing to delete.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty() && self.objects.is_empty()
+    }
+}
+
+/// Plans what may be deleted now.
+pub fn plan_cleanup(facts: &RetentionFacts<'_>) -> CleanupPlan {
+    // Before its own first checkpoint a run deletes nothing: it may have fallen back to an older
+    // checkpoint than the newest, and has nothing better yet.
+    let Some(newest) = newest_of_own_generation(facts) else {
+        return CleanupPlan::default();
+    };
+    let Some(oldest_retained) = oldest_retained(facts) else {
+        return CleanupPlan::default();
+    };
+    let (slots, stay): (Vec<&Slot>, Vec<&Slot>) = facts
+        .log
+        .slots
+        .iter()
+        .partition(|slot| may_go(slot, oldest_retained, facts.open_epochs));
+    let named: BTreeSet<&str> = stay
+        .iter()
+        .filter_map(|slot| slot.manifest())
+        .flat_map(objects_of)
+        .collect();
+    let unread_up_to = unread_up_to(facts.log);
+    let object_may_go = |object: &&StateObject| {
+        object.epoch <= newest.epoch
+            && object.generation <= facts.generation
+            && !facts.open_epochs.contains(&object.epoch)
+            && !named.contains(object.name.as_str())
+            && unread_up_to.is_none_or(|unread| object.epoch > unread)
+    };
+    CleanupPlan {
+        slots: slots.iter().map(|slot| slot.number).collect(),
+        objects: facts
+            .objects
+            .iter()
+            .filter(object_may_go)
+            .map(|object| object.name.clone())
+            .collect(),
+    }
+}
+
+/// The names of the objects that a manifest refers to.
+pub fn objects_of(manifest: &Manifest) -> impl Iterator<Item = &str> {
+    manifest
+        .snapshots
+        .iter()
+        .flat_map(|snapshot| &snapshot.refs)
+        .filter_map(|reference| match &reference.location {
+            Location::Object { name, .. } => Some(name.as_str()),
+            Location::Inline(_) => None,
+        })
+}
+
+fn newest_of_own_generation<'a>(facts: &RetentionFacts<'a>) -> Option<&'a Manifest> {
+    let newest = facts
+        .log
+        .manifests_newest_first()
+        .map(|(_, manifest)| manifest)
+        .next();
+    newest.filter(|manifest| manifest.generation == facts.generation)
+}
+
+/// The oldest of the checkpoints that stay.
+fn oldest_retained(facts: &RetentionFacts<'_>) -> Option<SlotNumber> {
+    let collected = |manifest: &Manifest| manifest.kind == CheckpointKind::Checkpoint;
+    let good = facts
+        .log
+        .manifests_newest_first()
+        .filter(|(slot, m)| collected(m) && !facts.damaged.contains(slot));
+    let retained = facts.retained.get();
+    let kept: Vec<SlotNumber> = good.map(|(slot, _)| slot).take(retained).collect();
+    // Fewer than wanted: whatever else is there stays, unless it was given up by a fresh start.
+    let given_up = facts
+        .log
+        .since_fresh_start()
+        .first()
+        .filter(|_| facts.log.was_started_fresh());
+    if kept.len() == retained {
+        kept.last().copied()
+    } else {
+        given_up.map(|slot| slot.number)
+    }
+}
+
+fn may_go(slot: &Slot, oldest_retained: SlotNumber, open: &[Epoch]) -> bool {
+    let is_collected = match &slot.content {
+        SlotContent::Manifest(manifest) => {
+            manifest.kind == CheckpointKind::Checkpoint && !open.contains(&manifest.epoch)
+        }
+        // Claims are what stops old runs; and what does not read may be a claim, or a savepoint.
+        SlotContent::Claim(_) | SlotContent::Damaged { .. } | SlotContent::OtherVersion { .. } => false,
+    };
+    is_collected && slot.number < oldest_retained
+}
+
+/// The last epoch of which a slot that does not read may name objects: somebody may yet repair it.
+fn unread_up_to(log: &LogView) -> Option<Epoch> {
+    let unread = |slot: &Slot| match &slot.content {
+        SlotContent::Claim(_) | SlotContent::Manifest(_) => false,
+        SlotContent::Damaged { author, .. } => {
+            author.is_none_or(|author| author.role == SlotRole::Manifest)
+        }
+        SlotContent::OtherVersion { .. } => true,
+    };
+    // Epochs grow along the log, so the next slot that reads bounds one that does not.
+    let last = log.slots.iter().rposition(unread)?;
+    log.slots[last..].iter().find_map(Slot::epoch)
+}

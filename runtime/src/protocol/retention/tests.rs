@@ -1,0 +1,294 @@
+use super::*;
+use crate::ids::{StageId, SubtaskId, WorkerIndex};
+use crate::protocol::testing::{
+    bare_manifest, claim, damaged_claim, damaged_manifest, fresh_claim, log_of, lost_slot, manifest,
+};
+use crate::protocol::{SnapshotKind, SnapshotRef, SubtaskSnapshot};
+
+struct Case {
+    log: LogView,
+    objects: Vec<StateObject>,
+    retained: usize,
+    generation: u64,
+    open: Vec<Epoch>,
+    damaged: BTreeSet<SlotNumber>,
+}
+
+impl Default for Case {
+    fn default() -> Self {
+        Self {
+            log: LogView::default(),
+            objects: Vec::new(),
+            retained: 1,
+            generation: 1,
+            open: Vec::new(),
+            damaged: BTreeSet::new(),
+        }
+    }
+}
+
+fn object(generation: u64, epoch: u64) -> StateObject {
+    StateObject {
+        name: format!("g{generation}e{epoch}"),
+        generation: Generation(generation),
+        epoch: Epoch(epoch),
+    }
+}
+
+/// A manifest that names these objects.
+fn naming(generation: u64, epoch: u64, names: &[&str]) -> SlotContent {
+    let reference = |name: &&str| SnapshotRef {
+        kind: SnapshotKind::KeyedFull,
+        location: Location::Object {
+            name: (*name).to_owned(),
+            len: 1,
+            checksum: 1,
+        },
+    };
+    let subtask = SubtaskId {
+        stage: StageId::new("s"),
+        worker: WorkerIndex(0),
+    };
+    let refs = names.iter().map(reference).collect();
+    let snapshots = vec![SubtaskSnapshot { subtask, refs }];
+    SlotContent::Manifest(Box::new(Manifest {
+        snapshots,
+        ..bare_manifest(generation, epoch)
+    }))
+}
+
+#[track_caller]
+fn check(case: Case, slots: &[u64], objects: &[&str]) {
+    let plan = plan_cleanup(&RetentionFacts {
+        log: &case.log,
+        objects: &case.objects,
+        retained: NonZeroUsize::new(case.retained).expect("a case retains something"),
+        generation: Generation(case.generation),
+        open_epochs: &case.open,
+        damaged: &case.damaged,
+    });
+    let expected: Vec<SlotNumber> = slots.iter().copied().map(SlotNumber).collect();
+    assert_eq!(plan.slots(), expected);
+    assert_eq!(plan.objects(), objects);
+}
+
+#[test]
+fn the_newest_checkpoints_stay_and_older_ones_go_oldest_first() {
+    let log = log_of([
+        claim(1),
+        manifest(1, 1),
+        manifest(1, 2),
+        manifest(1, 3),
+        manifest(1, 4),
+    ]);
+    check(
+        Case {
+            log: log.clone(),
+            retained: 1,
+            ..Case::default()
+        },
+        &[1, 2, 3],
+        &[],
+    );
+    check(
+        Case {
+            log: log.clone(),
+            retained: 2,
+            ..Case::default()
+        },
+        &[1, 2],
+        &[],
+    );
+    check(
+        Case {
+            log,
+            retained: 9,
+            ..Case::default()
+        },
+        &[],
+        &[],
+    );
+}
+
+#[test]
+fn claims_are_never_deleted() {
+    let log = log_of([
+        claim(1),
+        manifest(1, 1),
+        claim(2),
+        damaged_claim(3),
+        claim(4),
+        manifest(4, 2),
+    ]);
+    check(
+        Case {
+            log,
+            generation: 4,
+            ..Case::default()
+        },
+        &[1],
+        &[],
+    );
+}
+
+#[test]
+fn savepoints_are_never_deleted_nor_what_they_name() {
+    let mut savepoint = naming(1, 1, &["g1e1"]);
+    if let SlotContent::Manifest(manifest) = &mut savepoint {
+        manifest.kind = CheckpointKind::Savepoint;
+    }
+    let log = log_of([claim(1), savepoint, manifest(1, 2), manifest(1, 3)]);
+    check(
+        Case {
+            log,
+            objects: vec![object(1, 1), object(1, 2)],
+            ..Case::default()
+        },
+        &[2],
+        &["g1e2"],
+    );
+}
+
+#[test]
+fn an_object_that_a_retained_manifest_names_stays_however_old_it_is() {
+    let log = log_of([
+        claim(1),
+        naming(1, 1, &["g1e1"]),
+        naming(1, 2, &["g1e2"]),
+        naming(1, 3, &["g1e1", "g1e3"]),
+    ]);
+    let objects = vec![object(1, 1), object(1, 2), object(1, 3)];
+    check(
+        Case {
+            log,
+            objects,
+            ..Case::default()
+        },
+        &[1, 2],
+        &["g1e2"],
+    );
+}
+
+#[test]
+fn objects_of_later_epochs_and_of_newer_generations_stay() {
+    let log = log_of([claim(1), manifest(1, 5)]);
+    let objects = vec![object(1, 5), object(1, 6), object(2, 5)];
+    check(
+        Case {
+            log,
+            objects,
+            ..Case::default()
+        },
+        &[],
+        &["g1e5"],
+    );
+}
+
+#[test]
+fn nothing_of_an_epoch_with_an_open_outcome_is_deleted() {
+    let log = log_of([claim(1), manifest(1, 3), manifest(1, 4), manifest(1, 5)]);
+    let objects = vec![object(1, 2), object(1, 3)];
+    check(
+        Case {
+            log,
+            objects,
+            open: vec![Epoch(3)],
+            ..Case::default()
+        },
+        &[2],
+        &["g1e2"],
+    );
+}
+
+#[test]
+fn a_run_deletes_nothing_before_its_own_first_checkpoint() {
+    let log = log_of([claim(1), manifest(1, 1), manifest(1, 2), claim(2)]);
+    check(
+        Case {
+            log,
+            objects: vec![object(1, 1)],
+            generation: 2,
+            ..Case::default()
+        },
+        &[],
+        &[],
+    );
+}
+
+#[test]
+fn a_checkpoint_with_damaged_objects_does_not_count_as_retained() {
+    let log = log_of([
+        claim(1),
+        manifest(1, 1),
+        manifest(1, 2),
+        manifest(1, 3),
+        claim(2),
+        manifest(2, 4),
+    ]);
+    let damaged = BTreeSet::from([SlotNumber(3)]);
+    check(
+        Case {
+            log,
+            generation: 2,
+            retained: 2,
+            damaged,
+            ..Case::default()
+        },
+        &[1],
+        &[],
+    );
+}
+
+#[test]
+fn what_a_manifest_that_does_not_read_may_name_stays() {
+    let objects = vec![object(1, 1), object(1, 2), object(1, 3), object(1, 4)];
+    let log = log_of([
+        claim(1),
+        damaged_manifest(1, 2),
+        manifest(1, 3),
+        manifest(1, 4),
+    ]);
+    check(
+        Case {
+            log,
+            objects: objects.clone(),
+            ..Case::default()
+        },
+        &[2],
+        &["g1e3", "g1e4"],
+    );
+    // Not even the epoch is known: the next slot bounds it.
+    let log = log_of([claim(1), lost_slot(), manifest(1, 3), manifest(1, 4)]);
+    check(
+        Case {
+            log,
+            objects,
+            ..Case::default()
+        },
+        &[2],
+        &["g1e4"],
+    );
+}
+
+#[test]
+fn what_a_fresh_start_gave_up_goes_after_its_first_checkpoint_however_many_are_retained() {
+    let log = log_of([
+        claim(1),
+        naming(1, 1, &["g1e1"]),
+        manifest(1, 2),
+        fresh_claim(2),
+        manifest(2, 3),
+    ]);
+    let objects = vec![object(1, 1)];
+    check(
+        Case {
+            log,
+            objects,
+            generation: 2,
+            retained: 5,
+            ..Case::default()
+        },
+        &[1, 2],
+        &["g1e1"],
+    );
+}

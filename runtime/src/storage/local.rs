@@ -1,0 +1,10 @@
+//! The real file system, and the checkpoint storage on top of any [`Disk`].
+//!
+//! The one rule: what a call promises to be durable has been through `fsync`, file first, then the
+//! name. Nothing is ever renamed over another object, and no decision is made here.
+
+mod disk;
+mod objects;
+
+pub use disk::RealDisk;
+pub use objects::LocalStorage;

@@ -1,0 +1,341 @@
+//! The checkpoint log: reading it, claiming a generation, publishing manifests.
+//!
+//! Why this fences old runs without a clock or a lock is proved in [`crate::protocol::log`]. Here
+//! are the bytes: what a create said, what is read back; the conclusions are protocol's.
+
+mod codec;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::ids::{Epoch, Generation};
+use crate::protocol::{
+    Claim, LogView, Manifest, Occupant, Slot, SlotAuthor, SlotContent, SlotNumber, SlotRole,
+    StateObject, claim_counts, judge_occupant, may_claim, may_delete,
+};
+use crate::storage::names;
+use crate::storage::nonce::fresh_nonce;
+use crate::storage::objects::{CheckpointStorage, Creation};
+
+pub use codec::{decode_slot, encode_claim, encode_manifest};
+
+/// How often a claim starts again because another run took the slot.
+const MAX_CLAIM_ATTEMPTS: usize = 100;
+
+/// How often a create is repeated whose outcome is unknown.
+const MAX_CREATE_ATTEMPTS: usize = 2;
+
+/// Reads all slots of the log, classifying what does not read.
+///
+/// # Errors
+///
+/// `Unavailable` if the storage does not answer.
+pub fn read_log(storage: &dyn CheckpointStorage) -> Result<LogView> {
+    let mut slots = Vec::new();
+    for number in list_slots(storage)? {
+        // A slot that another run's retention has deleted meanwhile is no news.
+        if let Some(bytes) = storage.read(&names::slot(number))? {
+            slots.push(Slot {
+                number,
+                content: decode_slot(&bytes),
+            });
+        }
+    }
+    Ok(LogView { slots })
+}
+
+/// The state objects that are there, by name.
+///
+/// # Errors
+///
+/// `Unavailable` if the storage does not answer.
+pub fn list_state(storage: &dyn CheckpointStorage) -> Result<Vec<StateObject>> {
+    Ok(storage
+        .list(names::STATE_DIR)?
+        .iter()
+        .filter_map(|name| names::parse_state_object(name))
+        .collect())
+}
+
+fn list_slots(storage: &dyn CheckpointStorage) -> Result<BTreeSet<SlotNumber>> {
+    Ok(storage
+        .list(names::LOG_DIR)?
+        .iter()
+        .filter_map(|name| names::parse_slot(name))
+        .collect())
+}
+
+/// A claimed generation: the right to go on with the log.
+#[derive(Debug)]
+pub struct Claimed {
+    /// The first epoch that this run may close.
+    pub next_epoch: Epoch,
+    /// The writer of this generation.
+    pub writer: LogWriter,
+}
+
+/// A run that wants to be the newest generation of its job.
+#[derive(Clone, Copy, Debug)]
+pub struct ClaimRequest<'a> {
+    /// The job's name.
+    pub job: &'a str,
+    /// Whether the run starts anew (`--fresh`).
+    pub fresh: bool,
+    /// The time, for people.
+    pub started_unix_ms: u64,
+}
+
+/// Claims the next generation of a job, which fences all older ones.
+///
+/// # Errors
+///
+/// `Invalid` if the directory belongs to another job, `Unavailable` if the storage does not answer.
+pub fn claim(storage: Arc<dyn CheckpointStorage>, request: &ClaimRequest<'_>) -> Result<Claimed> {
+    let ClaimRequest {
+        job,
+        fresh,
+        started_unix_ms,
+    } = *request;
+    for _ in 0..MAX_CLAIM_ATTEMPTS {
+        let log = read_log(&*storage)?;
+        may_claim(&log, job, &storage.place())?;
+        let known_epoch = Epoch(log.next_epoch(&list_state(&*storage)?).0 - 1);
+        let claim = Claim {
+            job: job.to_owned(),
+            generation: log.next_generation(),
+            nonce: fresh_nonce(),
+            known_epoch,
+            fresh,
+            started_unix_ms,
+        };
+        let mine = SlotAuthor {
+            generation: claim.generation,
+            nonce: claim.nonce,
+            epoch: known_epoch,
+            role: SlotRole::Claim,
+        };
+        let slot = log.next_slot();
+        match create_slot(&*storage, slot, &mine, &encode_claim(&claim))? {
+            Occupant::Own => {}
+            Occupant::OwnEarlier(_) | Occupant::Other(_) => continue,
+        }
+        // A claim in a hole that retention left is worth nothing: try again at the end.
+        if !claim_counts(slot, &list_slots(&*storage)?) {
+            continue;
+        }
+        // Read again: the former run may have cleaned up between the first reading and the claim.
+        let mut log = read_log(&*storage)?;
+        log.slots.retain(|found| found.number <= slot);
+        let known = log.slots.iter().map(|slot| slot.number).collect();
+        let writer = LogWriter {
+            storage,
+            job: job.to_owned(),
+            author: mine,
+            next: slot.next(),
+            known,
+            log,
+            unknown: None,
+        };
+        return Ok(Claimed {
+            next_epoch: known_epoch.next(),
+            writer,
+        });
+    }
+    Err(Error::unavailable(format!(
+        "other runs of the job `{job}` keep starting on {}: the log could not be claimed",
+        storage.place()
+    )))
+}
+
+/// What came of a publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Publication {
+    /// The manifest is durable: the checkpoint is complete.
+    Published {
+        /// Where it stands.
+        slot: SlotNumber,
+    },
+    /// A newer run has taken over: this one must stop, and commit nothing.
+    Fenced {
+        /// The generation of the newer run.
+        by: Generation,
+    },
+}
+
+/// The writer of one generation: publishes manifests, and knows whether it is still the newest.
+#[derive(Debug)]
+pub struct LogWriter {
+    storage: Arc<dyn CheckpointStorage>,
+    job: String,
+    author: SlotAuthor,
+    /// The slot behind the last one of this run: the only one that it ever tries.
+    next: SlotNumber,
+    /// Every slot that this run has seen or made and is not sure to have deleted.
+    known: BTreeSet<SlotNumber>,
+    /// The log as this run knows it: as it was claimed, with what was published and deleted since.
+    log: LogView,
+    /// The manifest whose publication has an unknown outcome.
+    unknown: Option<Box<Manifest>>,
+}
+
+impl LogWriter {
+    /// The generation of this run.
+    pub fn generation(&self) -> Generation {
+        self.author.generation
+    }
+
+    /// The nonce of this run, which its manifests carry.
+    pub fn nonce(&self) -> u64 {
+        self.author.nonce
+    }
+
+    /// The storage that the log is in.
+    pub fn storage(&self) -> &Arc<dyn CheckpointStorage> {
+        &self.storage
+    }
+
+    /// The epoch whose publication was tried with an unknown outcome: nothing of it may be deleted.
+    pub fn unknown_epoch(&self) -> Option<Epoch> {
+        self.unknown.as_ref().map(|manifest| manifest.epoch)
+    }
+
+    /// The log up to the last publication of this run: what recovery chooses from, and retention.
+    pub fn log(&self) -> &LogView {
+        &self.log
+    }
+
+    /// Publishes a manifest: the moment at which its checkpoint is complete.
+    ///
+    /// If the storage does not answer, the outcome is unknown and the error says so; the same
+    /// manifest, or the one of a later epoch, may be published again, and then the outcome is known.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the outcome is unknown; `Corrupt` if the slot is taken by bytes that do not read.
+    ///
+    /// # Panics
+    ///
+    /// If the manifest is not of this run: its job, generation and nonce must be the writer's.
+    pub fn publish(&mut self, manifest: &Manifest) -> Result<Publication> {
+        let mine = SlotAuthor {
+            epoch: manifest.epoch,
+            role: SlotRole::Manifest,
+            ..self.author
+        };
+        assert_eq!(
+            (manifest.job.as_str(), manifest.generation, manifest.nonce),
+            (self.job.as_str(), mine.generation, mine.nonce),
+            "a writer publishes manifests of its own run"
+        );
+        let bytes = encode_manifest(manifest);
+        loop {
+            let slot = self.next;
+            let context = |e: Error| {
+                e.context(format!(
+                    "publishing the checkpoint of epoch {}",
+                    manifest.epoch
+                ))
+            };
+            match create_slot(&*self.storage, slot, &mine, &bytes) {
+                Ok(Occupant::Own) => {
+                    self.advance(Box::new(manifest.clone()));
+                    return Ok(Publication::Published { slot });
+                }
+                // The publication before this one had succeeded after all.
+                Ok(Occupant::OwnEarlier(epoch)) => match self.unknown.take() {
+                    Some(earlier) if earlier.epoch == epoch => self.advance(earlier),
+                    Some(_) | None => {
+                        return Err(Error::internal(format!("slot {slot} holds epoch {epoch}")));
+                    }
+                },
+                Ok(Occupant::Other(by)) => return Ok(Publication::Fenced { by }),
+                Err(error) => {
+                    self.unknown = Some(Box::new(manifest.clone()));
+                    return Err(context(error));
+                }
+            }
+        }
+    }
+
+    /// Whether this run is still the newest, by a fresh list of the log.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if it is not, `Unavailable` if the storage does not answer.
+    pub fn check_newest(&self) -> Result<()> {
+        let mut known = self.known.clone();
+        if self.unknown.is_some() {
+            known.insert(self.next);
+        }
+        may_delete(&known, &list_slots(&*self.storage)?).map_err(|slot| {
+            Error::fenced(format!(
+                "generation {} of the job `{}` is no longer the newest: another run wrote slot {slot} of {}",
+                self.generation(),
+                self.job,
+                self.storage.place()
+            ))
+        })
+    }
+
+    /// Deletes slots, oldest first. A slot whose deletion fails is left to the next run: had a claim
+    /// taken its place meanwhile, a second try would delete the claim.
+    pub(super) fn delete_slots(&mut self, slots: &[SlotNumber]) -> Result<()> {
+        self.log.slots.retain(|slot| !slots.contains(&slot.number));
+        let names: Vec<String> = slots.iter().copied().map(names::slot).collect();
+        self.storage.delete(&names)?;
+        for slot in slots {
+            self.known.remove(slot);
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, published: Box<Manifest>) {
+        self.known.insert(self.next);
+        self.log.slots.push(Slot {
+            number: self.next,
+            content: SlotContent::Manifest(published),
+        });
+        self.next = self.next.next();
+        self.unknown = None;
+    }
+}
+
+/// Creates a slot if it is free, and says who has it.
+///
+/// A create with an unknown outcome is repeated rather than only read back: it then finds its own
+/// write, and the storage makes sure that what is found is durable.
+fn create_slot(
+    storage: &dyn CheckpointStorage,
+    slot: SlotNumber,
+    mine: &SlotAuthor,
+    bytes: &[u8],
+) -> Result<Occupant> {
+    let name = names::slot(slot);
+    let mut attempts = 1;
+    loop {
+        match storage.create(&name, bytes) {
+            Ok(Creation::Created) => return Ok(Occupant::Own),
+            Ok(Creation::AlreadyExists) => break,
+            Err(error) if attempts == MAX_CREATE_ATTEMPTS => {
+                return Err(error.context(format!("whether `{name}` was written is unknown")));
+            }
+            Err(_) => attempts += 1,
+        }
+    }
+    let found = storage.read(&name)?.ok_or_else(|| {
+        Error::unavailable(format!(
+            "`{name}` exists, but cannot be read back: whether it was written is unknown"
+        ))
+    })?;
+    match codec::author_of(&found) {
+        Ok(author) => Ok(judge_occupant(mine, &author)),
+        Err(reason) => Err(Error::corrupt(format!(
+            "`{name}` in {} is occupied: {reason}",
+            storage.place()
+        ))),
+    }
+}

@@ -1,0 +1,200 @@
+//! The names of all stored objects: made here and nowhere else.
+//!
+//! A name has one directory and one file name of plain characters, so that any storage can hold
+//! it. The name of a slot depends on its number alone, or "create if absent" could not fence. The
+//! name of a state object carries generation and epoch: *the epoch is that of the first manifest
+//! that may name the object*, which is what retention relies on.
+
+use std::fmt::Write as _;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::ids::{Epoch, Generation, SubtaskId};
+use crate::protocol::{SlotNumber, StateObject};
+
+/// The directory of the checkpoint log.
+pub const LOG_DIR: &str = "log";
+
+/// The directory of the state objects.
+pub const STATE_DIR: &str = "state";
+
+/// The directory of unfinished files (local storage only).
+pub const TEMPORARY_DIR: &str = "tmp";
+
+/// Stage ids longer than this (escaped) are cut, and told apart by a hash.
+const MAX_STAGE_LEN: usize = 96;
+
+/// The name of a slot of the log.
+pub fn slot(number: SlotNumber) -> String {
+    format!("{LOG_DIR}/{:020}", number.0)
+}
+
+/// The slot that has this name; `None` for what is not a slot.
+pub fn parse_slot(name: &str) -> Option<SlotNumber> {
+    let number = SlotNumber(
+        name.strip_prefix(LOG_DIR)?
+            .strip_prefix('/')?
+            .parse()
+            .ok()?,
+    );
+    (slot(number) == name).then_some(number)
+}
+
+/// The name of part `part` of a subtask's snapshot.
+pub fn state_object(
+    generation: Generation,
+    epoch: Epoch,
+    subtask: &SubtaskId,
+    part: u32,
+) -> String {
+    let stage = escape(subtask.stage.as_str());
+    let SubtaskId { worker, .. } = subtask;
+    format!("{STATE_DIR}/g{generation:010}-e{epoch:020}-{stage}-w{worker}-{part}.snap")
+}
+
+/// What the name of a state object says; `None` for what is none of ours.
+pub fn parse_state_object(name: &str) -> Option<StateObject> {
+    let rest = name
+        .strip_prefix(STATE_DIR)?
+        .strip_prefix("/g")?
+        .strip_suffix(".snap")?;
+    let (generation, rest) = rest.split_once("-e")?;
+    let (epoch, _) = rest.split_once('-')?;
+    Some(StateObject {
+        name: name.to_owned(),
+        generation: Generation(generation.parse().ok()?),
+        epoch: Epoch(epoch.parse().ok()?),
+    })
+}
+
+/// The name of an unfinished file: `unique` tells runs apart, `count` the files of one run.
+pub fn temporary(unique: u64, count: u64) -> String {
+    format!("{TEMPORARY_DIR}/{unique:016x}-{count}")
+}
+
+/// Whether a name is one that this module could have made; names in manifests are bytes, too.
+pub fn is_plain(name: &str) -> bool {
+    let plain = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|c| is_unescaped(c) || c == '%')
+    };
+    name.split_once('/')
+        .is_some_and(|(dir, file)| plain(dir) && plain(file))
+}
+
+/// Text as a part of a file name: other characters than `A-Z a-z 0-9 _ - .` become `%` and hex digits.
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_unescaped(c) {
+            escaped.push(c);
+        } else {
+            let mut utf8 = [0; 4];
+            for byte in c.encode_utf8(&mut utf8).bytes() {
+                write!(escaped, "%{byte:02X}").expect("writing to a string never fails");
+            }
+        }
+    }
+    if escaped.len() > MAX_STAGE_LEN {
+        // Escaped text is ASCII: any cut is between characters. `%%` is never part of escaped text.
+        escaped.truncate(MAX_STAGE_LEN);
+        write!(escaped, "%%{:016x}", xxh3_64(text.as_bytes()))
+            .expect("writing to a string never fails");
+    }
+    escaped
+}
+
+fn is_unescaped(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{StageId, WorkerIndex};
+
+    fn subtask(stage: &str) -> SubtaskId {
+        SubtaskId {
+            stage: StageId::new(stage),
+            worker: WorkerIndex(3),
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_slot_depends_on_its_number_alone_and_sorts_by_it() {
+        assert_eq!(slot(SlotNumber(7)), "log/00000000000000000007");
+        assert!(slot(SlotNumber(9)) < slot(SlotNumber(10)));
+        for number in [0, 7, u64::MAX] {
+            assert_eq!(
+                parse_slot(&slot(SlotNumber(number))),
+                Some(SlotNumber(number))
+            );
+        }
+        for other in [
+            "log/7",
+            "log/.tmp",
+            "state/00000000000000000007",
+            "log/+0000000000000000007",
+        ] {
+            assert_eq!(parse_slot(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_state_object_is_named_by_generation_epoch_and_subtask() {
+        let name = state_object(Generation(2), Epoch(41), &subtask("hourly"), 0);
+        assert_eq!(
+            name,
+            "state/g0000000002-e00000000000000000041-hourly-w3-0.snap"
+        );
+    }
+
+    #[test]
+    fn any_stage_id_makes_a_plain_name_from_which_generation_and_epoch_are_read_back() {
+        let long = "x".repeat(300);
+        let stages = [
+            "hourly",
+            "a/b",
+            "../../etc",
+            "-e5-",
+            "café ☃",
+            "100%",
+            "",
+            long.as_str(),
+        ];
+        let names: Vec<String> = stages
+            .iter()
+            .map(|s| state_object(Generation(5), Epoch(6), &subtask(s), 1))
+            .collect();
+        for name in &names {
+            assert!(is_plain(name), "{name}");
+            assert!(name.len() < 200, "{name}");
+            let parsed = parse_state_object(name).expect("a name of ours");
+            assert_eq!(
+                (parsed.generation, parsed.epoch),
+                (Generation(5), Epoch(6)),
+                "{name}"
+            );
+        }
+        let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), stages.len());
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_not_plain() {
+        for name in [
+            "",
+            "state",
+            "state/",
+            "/etc/passwd",
+            "state/../x",
+            "state/a/b",
+            "../x",
+            "state/.x",
+            "a b/c",
+        ] {
+            assert!(!is_plain(name), "{name}");
+        }
+    }
+}

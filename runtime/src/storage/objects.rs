@@ -1,0 +1,103 @@
+//! Checkpoint storage: a flat set of named, immutable objects with "create if absent".
+//!
+//! Small enough that a local directory, memory and an object store can all be one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::Result;
+
+/// Whether a name was free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Creation {
+    /// The object is there now, durably.
+    Created,
+    /// The name was taken; the object that has it is durable.
+    AlreadyExists,
+}
+
+/// Where checkpoints are: named objects, relative to a checkpoint directory.
+///
+/// All names come from [`crate::storage::names`]. Errors are `Unavailable`; after one the outcome
+/// of a create is unknown until the object is read back, or the create is repeated.
+pub trait CheckpointStorage: fmt::Debug + Send + Sync {
+    /// Creates an object unless its name is taken. Whatever has the name is durable and whole on
+    /// return, and no reader ever sees a part of it.
+    fn create(&self, name: &str, bytes: &[u8]) -> Result<Creation>;
+
+    /// Writes an object under a name that nobody else uses; durable on return.
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()>;
+
+    /// The bytes of an object; `None` if there is none of this name.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>>;
+
+    /// The names of all objects in a directory, sorted. An object that is there during the whole
+    /// call is listed; one that comes or goes during the call may be.
+    fn list(&self, dir: &str) -> Result<Vec<String>>;
+
+    /// Deletes objects in this order; durably gone on return. A name that is not there is fine.
+    fn delete(&self, names: &[String]) -> Result<()>;
+
+    /// The place, for messages.
+    fn place(&self) -> String;
+}
+
+/// Checkpoint storage in memory, for jobs without a checkpoint directory; clones share the objects.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStorage {
+    objects: Arc<Mutex<BTreeMap<String, Arc<[u8]>>>>,
+}
+
+impl MemoryStorage {
+    /// An empty storage.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<[u8]>>> {
+        // Nothing panics while the map is locked.
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CheckpointStorage for MemoryStorage {
+    fn create(&self, name: &str, bytes: &[u8]) -> Result<Creation> {
+        let mut objects = self.lock();
+        if objects.contains_key(name) {
+            return Ok(Creation::AlreadyExists);
+        }
+        objects.insert(name.to_owned(), bytes.into());
+        Ok(Creation::Created)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.lock().insert(name.to_owned(), bytes.into());
+        Ok(())
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.lock().get(name).map(|bytes| bytes.to_vec()))
+    }
+
+    fn list(&self, dir: &str) -> Result<Vec<String>> {
+        let in_dir = |name: &&String| {
+            name.strip_prefix(dir)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        Ok(self.lock().keys().filter(in_dir).cloned().collect())
+    }
+
+    fn delete(&self, names: &[String]) -> Result<()> {
+        let mut objects = self.lock();
+        for name in names {
+            objects.remove(name);
+        }
+        Ok(())
+    }
+
+    fn place(&self) -> String {
+        "memory".to_owned()
+    }
+}

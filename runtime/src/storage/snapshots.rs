@@ -1,0 +1,170 @@
+//! Snapshot references: writing the bytes behind one, reading them back, verifying a manifest.
+//!
+//! Small snapshots stand in the manifest itself; the others are state objects, each in a frame.
+
+#[cfg(test)]
+mod tests;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::{Error, Result};
+use crate::ids::{Epoch, Generation, SubtaskId};
+use crate::protocol::{
+    Location, LogView, Manifest, SlotNumber, SnapshotKind, SnapshotRef, Verification,
+};
+use crate::storage::frame::{self, FrameHeader, FrameKind};
+use crate::storage::names;
+use crate::storage::objects::CheckpointStorage;
+
+/// Snapshots up to this length stand in the manifest: a file of its own costs more than it holds.
+pub const INLINE_LIMIT: usize = 4 * 1024;
+
+/// Which part of which snapshot is written.
+#[derive(Clone, Debug)]
+pub struct SnapshotPart<'a> {
+    /// The generation of this run.
+    pub generation: Generation,
+    /// The nonce of this run.
+    pub nonce: u64,
+    /// The epoch of the first manifest that may name the part.
+    pub epoch: Epoch,
+    /// The subtask.
+    pub subtask: &'a SubtaskId,
+    /// The number of the part in this snapshot of the subtask; no two parts share one.
+    pub part: u32,
+    /// What the bytes are.
+    pub kind: SnapshotKind,
+}
+
+/// Makes a part of a snapshot durable, and says where it is. A small one becomes durable with its manifest.
+///
+/// # Errors
+///
+/// `Unavailable` if the storage does not answer.
+pub fn write_snapshot(
+    storage: &dyn CheckpointStorage,
+    part: &SnapshotPart<'_>,
+    body: &[u8],
+) -> Result<SnapshotRef> {
+    if body.len() <= INLINE_LIMIT {
+        return Ok(SnapshotRef {
+            kind: part.kind,
+            location: Location::Inline(body.to_vec()),
+        });
+    }
+    let name = names::state_object(part.generation, part.epoch, part.subtask, part.part);
+    let header = FrameHeader {
+        kind: FrameKind::Snapshot,
+        generation: part.generation,
+        epoch: part.epoch,
+        nonce: part.nonce,
+    };
+    let bytes = frame::encode(&header, body);
+    storage.write(&name, &bytes)?;
+    let location = Location::Object {
+        name,
+        len: bytes.len() as u64,
+        checksum: xxh3_64(&bytes),
+    };
+    Ok(SnapshotRef {
+        kind: part.kind,
+        location,
+    })
+}
+
+/// Reads the bytes behind a snapshot reference, checked.
+///
+/// # Errors
+///
+/// `Corrupt`, naming the object, if it is not what was written; `Unavailable` if the storage does not answer.
+pub fn read_snapshot(storage: &dyn CheckpointStorage, reference: &SnapshotRef) -> Result<Vec<u8>> {
+    let (name, len, checksum) = match &reference.location {
+        Location::Inline(body) => return Ok(body.clone()),
+        Location::Object {
+            name,
+            len,
+            checksum,
+        } => (name, *len, *checksum),
+    };
+    let corrupt =
+        |reason: String| Error::corrupt(format!("the state object `{name}` is damaged: {reason}"));
+    let bytes = read_checked(storage, name, len, checksum)?.map_err(corrupt)?;
+    let (_, body) =
+        frame::decode_kind(&bytes, FrameKind::Snapshot).map_err(|e| corrupt(e.to_string()))?;
+    Ok(body.to_vec())
+}
+
+/// Verifies that everything that a manifest names is there and whole. Holds one object in memory at a time.
+///
+/// # Errors
+///
+/// `Unavailable` if the storage does not answer: that says nothing about the bytes.
+pub fn verify(storage: &dyn CheckpointStorage, manifest: &Manifest) -> Result<Verification> {
+    for reference in manifest
+        .snapshots
+        .iter()
+        .flat_map(|snapshot| &snapshot.refs)
+    {
+        let Location::Object {
+            name,
+            len,
+            checksum,
+        } = &reference.location
+        else {
+            continue;
+        };
+        if let Err(reason) = read_checked(storage, name, *len, *checksum)? {
+            return Ok(Verification::Damaged {
+                object: name.clone(),
+                reason,
+            });
+        }
+    }
+    Ok(Verification::Whole)
+}
+
+/// Verifies the manifests of a log, newest first, up to the first whole one.
+///
+/// # Errors
+///
+/// `Unavailable` if the storage does not answer.
+pub fn verify_newest_first(
+    storage: &dyn CheckpointStorage,
+    log: &LogView,
+) -> Result<Vec<(SlotNumber, Verification)>> {
+    let mut verified = Vec::new();
+    for (slot, manifest) in log.manifests_newest_first() {
+        let verification = verify(storage, manifest)?;
+        let is_whole = verification == Verification::Whole;
+        verified.push((slot, verification));
+        if is_whole {
+            break;
+        }
+    }
+    Ok(verified)
+}
+
+/// The bytes of an object, or what is wrong with them.
+fn read_checked(
+    storage: &dyn CheckpointStorage,
+    name: &str,
+    len: u64,
+    checksum: u64,
+) -> Result<Result<Vec<u8>, String>> {
+    if !names::is_plain(name) {
+        return Ok(Err("it is not the name of an object".to_owned()));
+    }
+    let Some(bytes) = storage.read(name)? else {
+        return Ok(Err("it is missing".to_owned()));
+    };
+    if bytes.len() as u64 != len {
+        return Ok(Err(format!(
+            "it has {} bytes instead of {len}",
+            bytes.len()
+        )));
+    }
+    if xxh3_64(&bytes) != checksum {
+        return Ok(Err("its checksum is wrong".to_owned()));
+    }
+    Ok(Ok(bytes))
+}
