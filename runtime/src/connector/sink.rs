@@ -57,7 +57,21 @@ pub struct Prepared {
 }
 
 /// The part of a barrier that waits for a disk; runs on another thread.
+///
+/// It is always run, also when its checkpoint was aborted or has failed: what it prepared is then
+/// part of every later snapshot. The ones of a writer run in the order of their epochs, while the
+/// writer goes on writing.
 pub type PendingCommit = Box<dyn FnOnce() -> Result<Prepared> + Send>;
+
+/// What follows a barrier, as a sink needs to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barrier {
+    /// More records may follow: output may go on in the next epoch.
+    Open,
+    /// The job has read all its input: whatever is unfinished is finished now, since nobody will
+    /// come back for it.
+    Last,
+}
 
 /// A sink: something that can be opened on each worker and written to.
 #[diagnostic::on_unimplemented(
@@ -86,7 +100,9 @@ pub trait SinkWriter<Item>: 'static {
 
     /// Hands over what was written since the barrier before, as the output of `epoch`; the part
     /// that waits for a disk is the returned closure. Plain sinks flush, and return `None`.
-    fn prepare_commit(&mut self, epoch: Epoch) -> Result<Option<PendingCommit>>;
+    ///
+    /// With [`Barrier::Last`] the prepared output leaves nothing unfinished.
+    fn prepare_commit(&mut self, epoch: Epoch, barrier: Barrier) -> Result<Option<PendingCommit>>;
 }
 
 /// What a sink promises.
@@ -123,7 +139,8 @@ pub trait Transactional: Send + Sync {
     fn inspect(&self, context: &SinkContext) -> Result<OutputFacts>;
 
     /// Takes back all visible output of epochs later than `kept` (a fall-back to an older
-    /// checkpoint): removes it, or cuts it to what `kept` held.
+    /// checkpoint): removes it; what also holds output of `kept` or before becomes staged again,
+    /// and [`finish`](Self::finish) cuts it to what the checkpoint held.
     fn take_back(&self, context: &SinkContext, kept: Epoch) -> Result<()>;
 
     /// Removes all visible and staged output of this job and stage (`--fresh`).

@@ -21,6 +21,24 @@ pub struct Split {
     pub least_event_time: Option<i64>,
 }
 
+impl Split {
+    /// A split with a connector's own spec, of which no event time is known before it is read.
+    pub fn new<T: Serialize>(id: SplitId, spec: &T) -> Self {
+        let spec = bitcode::serialize(spec).expect("a spec is plain data: numbers and strings");
+        Self { id, spec, least_event_time: None }
+    }
+
+    /// Decodes a connector's own spec.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` if the bytes are not such a spec.
+    pub fn decode_spec<T: DeserializeOwned>(&self) -> Result<T> {
+        bitcode::deserialize(&self.spec)
+            .map_err(|e| Error::corrupt(format!("the spec of split {} does not decode: {e}", self.id)))
+    }
+}
+
 /// A position in a split: the next record to read, in the connector's own encoding.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offset(Vec<u8>);

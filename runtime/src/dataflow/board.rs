@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 
 use timely::scheduling::Activator;
 
+use crate::connector::Barrier;
 use crate::ids::Epoch;
 use crate::protocol::{AfterBarrier, CommitPermit, Control};
 
@@ -60,6 +61,12 @@ impl Board {
     /// Whether sources have stopped reading.
     pub(crate) fn is_resting(&self) -> bool {
         self.resting.get()
+    }
+
+    /// What sinks need to know of the barrier that passes now. A barrier before the last one may
+    /// count as the last: its output is then finished a little early.
+    pub(crate) fn barrier(&self) -> Barrier {
+        if self.is_resting() { Barrier::Last } else { Barrier::Open }
     }
 
     /// Whether the checkpoint of `epoch` was given up.

@@ -34,7 +34,7 @@ mod stage;
 mod target;
 
 pub(crate) use collect::FromWorkers;
-pub(crate) use run::{ControlSender, Run, Workers, blueprint, start_workers};
+pub(crate) use run::{Run, Workers, blueprint, start_workers};
 
 pub use build::{Data, EdgeOrigin, StageOrigin, union};
 pub use fate::Fate;

@@ -6,7 +6,7 @@ use super::fuse::{Label, Stages};
 use super::moment::Moment;
 use super::ports::{Capabilities, Ports};
 use super::target::{Target, TargetSpec};
-use crate::connector::{Committer, PendingCommit, Sink, SinkContext, SinkGuarantee, SinkWriter};
+use crate::connector::{Barrier, Committer, PendingCommit, Sink, SinkContext, SinkGuarantee, SinkWriter};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, StageId};
 use crate::record::Rec;
@@ -100,9 +100,9 @@ impl<K: 'static, E: 'static, T: 'static, S: Sink<T>> Target<Rec<K, E, T>> for Si
 
     fn advance(&mut self, _: Moment) {}
 
-    fn prepare_commit(&mut self, epoch: Epoch) -> Result<Option<PendingCommit>> {
+    fn prepare_commit(&mut self, epoch: Epoch, barrier: Barrier) -> Result<Option<PendingCommit>> {
         let Some(writer) = &mut self.writer else { return Ok(None) };
-        let prepared = self.label.guard(|| writer.prepare_commit(epoch));
+        let prepared = self.label.guard(|| writer.prepare_commit(epoch, barrier));
         prepared.map_err(|e| self.in_stage(e))
     }
 

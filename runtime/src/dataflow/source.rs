@@ -296,9 +296,10 @@ where
     /// The barrier of the present epoch: the snapshot, then every capability moves on.
     fn barrier(&mut self) -> Result<()> {
         let epoch = self.epoch;
+        let barrier = self.context.board.barrier();
         let (_, target) = self.fused.as_mut().expect("the fused loop is at home between activations");
         target.flush();
-        let prepared = target.prepare_commit(epoch)?;
+        let prepared = target.prepare_commit(epoch, barrier)?;
         let snapshot = SourceSnapshot { splits: self.splits.progress() };
         let own = move || {
             let location = Location::Inline(snapshot.encode());

@@ -254,7 +254,8 @@ where
     fn barrier(&mut self) -> Result<()> {
         let epoch = self.epoch;
         self.finish_copying();
-        let prepared = self.parts.target.prepare_commit(epoch)?;
+        let barrier = self.parts.context.board.barrier();
+        let prepared = self.parts.target.prepare_commit(epoch, barrier)?;
         if let Some(answers) = &mut self.parts.answers {
             answers.owe(epoch);
             if self.parts.stage.is_some() {

@@ -15,7 +15,7 @@ use super::fuse::Stages;
 use super::graph::WorkerContext;
 use super::moment::Moment;
 use super::ports::{Capabilities, Ports};
-use crate::connector::{Committer, PendingCommit};
+use crate::connector::{Barrier, Committer, PendingCommit};
 use crate::error::Result;
 use crate::ids::{Epoch, KeyGroupCount, StageId};
 use crate::key::{Key, hash_of};
@@ -45,7 +45,7 @@ pub trait Target<R>: 'static {
     fn advance(&mut self, moment: Moment);
 
     /// Takes part in the barrier of `epoch`; behind it comes the next epoch.
-    fn prepare_commit(&mut self, epoch: Epoch) -> Result<Option<PendingCommit>>;
+    fn prepare_commit(&mut self, epoch: Epoch, barrier: Barrier) -> Result<Option<PendingCommit>>;
 
     /// Sends what is buffered, and says that nothing follows.
     fn close(&mut self);
@@ -190,7 +190,7 @@ impl<R: 'static> Target<R> for EdgeTarget<R> {
         self.outlet.advance(moment);
     }
 
-    fn prepare_commit(&mut self, _: Epoch) -> Result<Option<PendingCommit>> {
+    fn prepare_commit(&mut self, _: Epoch, _: Barrier) -> Result<Option<PendingCommit>> {
         Ok(None)
     }
 
@@ -281,7 +281,7 @@ impl<K: Key, E: 'static, T: 'static> Target<Rec<Keyed<K>, E, T>> for ExchangeTar
         self.outlet.advance(moment);
     }
 
-    fn prepare_commit(&mut self, _: Epoch) -> Result<Option<PendingCommit>> {
+    fn prepare_commit(&mut self, _: Epoch, _: Barrier) -> Result<Option<PendingCommit>> {
         Ok(None)
     }
 

@@ -21,7 +21,7 @@ use crate::protocol::{
     judge_failures, may_trigger,
 };
 use crate::settings::CheckpointSettings;
-use crate::storage::Publication;
+use crate::storage::log::Publication;
 
 /// What the coordinator hears.
 #[derive(Debug)]

@@ -10,7 +10,8 @@ use super::coordinator::Event;
 use crate::error::{Error, Result};
 use crate::ids::Epoch;
 use crate::protocol::{Manifest, RetentionFacts, SlotNumber, plan_cleanup};
-use crate::storage::{LogWriter, Publication, execute_cleanup, list_state};
+use crate::storage::cleanup;
+use crate::storage::log::{LogWriter, Publication, list_state};
 
 /// The coordinator's end of the publisher.
 pub(super) struct Publisher {
@@ -82,6 +83,6 @@ impl State {
             open_epochs: &open,
             damaged: &self.damaged,
         });
-        if plan.is_empty() { Ok(()) } else { execute_cleanup(&mut self.writer, &plan) }
+        if plan.is_empty() { Ok(()) } else { cleanup::execute(&plan, &mut self.writer) }
     }
 }

@@ -14,7 +14,9 @@ use crate::protocol::{
     SlotNumber, SnapshotRef, StageKind, Verification, choose_checkpoint, may_restore,
 };
 use crate::settings::Options;
-use crate::storage::{CheckpointStorage, ClaimRequest, Claimed, LogWriter, claim, verify_newest_first};
+use crate::storage::CheckpointStorage;
+use crate::storage::log::{ClaimRequest, Claimed, LogWriter, claim};
+use crate::storage::snapshots::verify_newest_first;
 
 /// What a run begins with.
 pub(super) struct Recovered {

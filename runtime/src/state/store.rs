@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::ids::{Epoch, Generation, SubtaskId};
 use crate::protocol::{SnapshotKind, SnapshotRef};
-use crate::storage::{CheckpointStorage, SnapshotPart, read_snapshot, write_snapshot};
+use crate::storage::CheckpointStorage;
+use crate::storage::snapshots::{SnapshotPart, read_snapshot, write_snapshot};
 
 /// The checkpoint storage, with what marks the objects of this run as its own.
 #[derive(Clone, Debug)]
