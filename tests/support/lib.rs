@@ -1,1 +1,13 @@
-//! x
+//! What the tests that cross crates share: where the data is, what the right answer is, and how
+//! two answers are compared.
+//!
+//! The reference shares no code with the runtime: it reads the Parquet files itself and computes
+//! from the definition of a window. A bug of ours can therefore not agree with itself here.
+
+pub mod data;
+pub mod digest;
+pub mod reference;
+pub mod streams;
+
+#[cfg(test)]
+mod tests;
