@@ -1,0 +1,69 @@
+//! A job: a flow with a name, which can be looked at and run.
+
+use std::fmt;
+use std::sync::Arc;
+
+use flowdsl_runtime::job::{self, Environment, JobReport, JobSpec};
+use flowdsl_runtime::protocol::StoredPlan;
+use flowdsl_runtime::settings::Options;
+
+use crate::{Error, Flow};
+
+/// A flow with a name. `flow!` makes one.
+#[derive(Clone)]
+#[must_use = "a job does nothing until it is run"]
+pub struct Job {
+    spec: JobSpec,
+}
+
+impl Job {
+    /// A job whose graph `body` builds: once for each worker and once for the plan.
+    ///
+    /// The name stands in the job's checkpoints and beside its output: a job of another name is
+    /// refused there.
+    pub fn new(name: &str, body: impl Fn(&Flow<'_>) + Send + Sync + 'static) -> Self {
+        Self { spec: JobSpec { name: name.into(), body: Arc::new(move |graph| body(&Flow::new(graph))) } }
+    }
+
+    /// The same job under another name.
+    pub fn named(mut self, name: &str) -> Self {
+        self.spec.name = name.into();
+        self
+    }
+
+    /// The job's name.
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// The plan: stages and edges, with the ids and schemas that checkpoints store.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, with everything that is wrong with the flow.
+    pub fn plan(&self) -> Result<StoredPlan, Error> {
+        job::blueprint(&self.spec).map(|blueprint| blueprint.plan)
+    }
+
+    /// Runs the job until all input is read and all output is visible, or until it fails.
+    ///
+    /// With a checkpoint directory, a run goes on where the last one left off.
+    ///
+    /// # Errors
+    ///
+    /// See [`ErrorKind`](crate::ErrorKind): what the kind says to do.
+    pub fn run(&self, options: Options) -> Result<JobReport, Error> {
+        self.run_in(&options, &Environment::default())
+    }
+
+    /// Runs the job in an environment: with a handle to stop it, another disk, a clock moved by hand.
+    pub fn run_in(&self, options: &Options, environment: &Environment) -> Result<JobReport, Error> {
+        job::run(&self.spec, options, environment)
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("name", &self.spec.name).finish_non_exhaustive()
+    }
+}
