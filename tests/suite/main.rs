@@ -1,0 +1,3 @@
+//! What crosses modules, as one binary.
+
+mod runs;
