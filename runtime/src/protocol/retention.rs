@@ -28,7 +28,7 @@ pub struct RetentionFacts<'a> {
     pub generation: Generation,
     /// Epochs in flight, and those whose publication has an unknown outcome.
     pub open_epochs: &'a [Epoch],
-    /// Manifests that read, but were found to name damaged objects: they do not count as retained.
+    /// Manifests that recovery passed over, as they name damaged objects.
     pub damaged: &'a BTreeSet<SlotNumber>,
 }
 
@@ -63,14 +63,12 @@ pub fn plan_cleanup(facts: &RetentionFacts<'_>) -> CleanupPlan {
     let Some(newest) = newest_of_own_generation(facts) else {
         return CleanupPlan::default();
     };
-    let Some(oldest_retained) = oldest_retained(facts) else {
-        return CleanupPlan::default();
-    };
+    let oldest_retained = oldest_retained(facts);
     let (slots, stay): (Vec<&Slot>, Vec<&Slot>) = facts
         .log
         .slots
         .iter()
-        .partition(|slot| may_go(slot, oldest_retained, facts.open_epochs));
+        .partition(|slot| may_go(slot, oldest_retained, facts));
     let named: BTreeSet<&str> = stay
         .iter()
         .filter_map(|slot| slot.manifest())
@@ -116,7 +114,7 @@ fn newest_of_own_generation<'a>(facts: &RetentionFacts<'a>) -> Option<&'a Manife
     newest.filter(|manifest| manifest.generation == facts.generation)
 }
 
-/// The oldest of the checkpoints that stay.
+/// The oldest of the checkpoints that stay; `None` if there are too few for any to go.
 fn oldest_retained(facts: &RetentionFacts<'_>) -> Option<SlotNumber> {
     let collected = |manifest: &Manifest| manifest.kind == CheckpointKind::Checkpoint;
     let good = facts
@@ -138,17 +136,21 @@ fn oldest_retained(facts: &RetentionFacts<'_>) -> Option<SlotNumber> {
     }
 }
 
-fn may_go(slot: &Slot, oldest_retained: SlotNumber, open: &[Epoch]) -> bool {
+fn may_go(slot: &Slot, oldest_retained: Option<SlotNumber>, facts: &RetentionFacts<'_>) -> bool {
     let is_collected = match &slot.content {
         SlotContent::Manifest(manifest) => {
-            manifest.kind == CheckpointKind::Checkpoint && !open.contains(&manifest.epoch)
+            manifest.kind == CheckpointKind::Checkpoint
+                && !facts.open_epochs.contains(&manifest.epoch)
         }
         // Claims are what stops old runs; and what does not read may be a claim, or a savepoint.
         SlotContent::Claim(_) | SlotContent::Damaged { .. } | SlotContent::OtherVersion { .. } => {
             false
         }
     };
-    is_collected && slot.number < oldest_retained
+    // A damaged checkpoint that was passed over goes at once: the job has taken back its output and gone
+    // on from an older one. Were its files repaired later, it would look like an ancestor of ours.
+    let is_passed_over = facts.damaged.contains(&slot.number);
+    is_collected && (is_passed_over || oldest_retained.is_some_and(|oldest| slot.number < oldest))
 }
 
 /// The last epoch of which a slot that does not read may name objects: somebody may yet repair it.

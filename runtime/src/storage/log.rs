@@ -268,7 +268,7 @@ impl LogWriter {
     /// `Fenced` if it is not, `Unavailable` if the storage does not answer.
     pub fn check_newest(&self) -> Result<()> {
         let mut known = self.known.clone();
-        if self.unknown.is_some() {
+        if self.unknown.is_some() && self.is_own(self.next)? {
             known.insert(self.next);
         }
         may_delete(&known, &list_slots(&*self.storage)?).map_err(|slot| {
@@ -279,6 +279,14 @@ impl LogWriter {
                 self.storage.place()
             ))
         })
+    }
+
+    /// Whether a slot is there and was written by this run.
+    fn is_own(&self, slot: SlotNumber) -> Result<bool> {
+        let bytes = self.storage.read(&names::slot(slot))?;
+        let author = bytes.and_then(|bytes| codec::author_of(&bytes).ok());
+        let run = (self.author.generation, self.author.nonce);
+        Ok(author.is_some_and(|author| (author.generation, author.nonce) == run))
     }
 
     /// Deletes slots, oldest first. A slot whose deletion fails is left to the next run: had a claim

@@ -216,7 +216,7 @@ fn a_run_deletes_nothing_before_its_own_first_checkpoint() {
 }
 
 #[test]
-fn a_checkpoint_with_damaged_objects_does_not_count_as_retained() {
+fn a_damaged_checkpoint_that_was_passed_over_goes_at_once_and_does_not_count_as_retained() {
     let log = log_of([
         claim(1),
         manifest(1, 1),
@@ -234,7 +234,7 @@ fn a_checkpoint_with_damaged_objects_does_not_count_as_retained() {
             damaged,
             ..Case::default()
         },
-        &[1],
+        &[1, 3],
         &[],
     );
 }

@@ -14,10 +14,17 @@ impl Disk for RealDisk {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
         let missing: Vec<&Path> = dir.ancestors().take_while(|a| !is_dir(a)).collect();
         fs::create_dir_all(dir)?;
-        // CRASH: a directory whose name is not durable takes everything in it along. The directory
-        // itself counts as new even if it is there: a run before may have died between the two lines.
-        for made in missing.iter().copied().chain([dir]) {
+        // CRASH: a directory whose name is not durable takes everything in it along.
+        for made in &missing {
             self.sync_dir(parent_of(made))?;
+        }
+        if missing.is_empty() {
+            // A run before may have died between making it and syncing its parent. Whoever may not
+            // read the parent has not made it.
+            match self.sync_dir(parent_of(dir)) {
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
+                synced => synced?,
+            }
         }
         Ok(())
     }

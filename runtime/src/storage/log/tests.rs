@@ -371,6 +371,21 @@ fn a_publication_in_doubt_is_settled_by_that_of_a_later_epoch() {
 }
 
 #[test]
+fn a_run_in_doubt_that_was_overtaken_deletes_nothing_and_is_fenced() {
+    let failing = Interrupted::new(&MemoryStorage::new());
+    let storage: Arc<dyn CheckpointStorage> = failing.clone();
+    let mut writer = claimed(&storage);
+    publish_in_doubt(&failing, &mut writer, 1, false);
+    let new = claimed(&storage);
+    assert_eq!(
+        writer.check_newest().expect_err("overtaken").kind(),
+        ErrorKind::Fenced
+    );
+    let by = new.generation();
+    assert_eq!(publish(&mut writer, 1), Publication::Fenced { by });
+}
+
+#[test]
 fn a_damaged_slot_is_classified_and_never_written_over() {
     let storage = memory();
     let mut writer = claimed(&storage);
