@@ -14,6 +14,8 @@ mod sink;
 mod source;
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use collect::{Collect, CollectWriter};

@@ -1,4 +1,9 @@
+use std::sync::{Arc, Mutex};
+
+use super::testing::{permit, sink_context};
 use super::*;
+use crate::ids::Epoch;
+use crate::storage::FaultyDisk;
 
 /// Everything in the splits of a source, a reader for each step of `limit` records.
 fn read_in_steps<S: Source>(source: &S, limit: usize) -> Vec<Vec<S::Item>> {
@@ -56,4 +61,67 @@ fn memory_of_another_length_is_refused() {
     let splits = Memory::new(vec![1, 2]).discover().expect("nothing can fail");
     let error = Memory::new(vec![1]).open(&splits[0], None).err().expect("other records");
     assert_eq!(error.message(), "the checkpoint reads 2 records from memory, the flow now has 1");
+}
+
+/// Closes an epoch of a collection.
+fn close(writer: &mut CollectWriter<u64>, epoch: u64) -> Vec<Committable> {
+    let pending = writer.prepare_commit(Epoch(epoch), Barrier::Open).expect("nothing can fail");
+    pending.expect("a collection is transactional")().expect("nothing can fail").committables
+}
+
+#[test]
+fn a_collection_shows_committed_records_once() {
+    let collect = Collect::new();
+    let context = sink_context(&FaultyDisk::new(), 1, 0);
+    let mut writer = collect.open(&context).expect("nothing can fail");
+    writer.write(1).expect("nothing can fail");
+    let first = close(&mut writer, 1);
+    assert_eq!(close(&mut writer, 2), []);
+    writer.write(2).expect("nothing can fail");
+    let third = close(&mut writer, 3);
+    assert!(collect.records().is_empty());
+    for _ in 0..2 {
+        collect.commit(&permit(3), &third[0]).expect("nothing can fail");
+        collect.commit(&permit(3), &first[0]).expect("nothing can fail");
+    }
+    assert_eq!(collect.records(), [1, 2]);
+    let facts = collect.inspect(&context).expect("nothing can fail");
+    assert_eq!((facts.visible, facts.newest_epoch), (2, Some(Epoch(3))));
+    collect.take_back(&context, Epoch(2)).expect("nothing can fail");
+    assert_eq!(collect.records(), [1]);
+    assert_eq!(collect.take(), [1]);
+    assert!(collect.records().is_empty());
+}
+
+#[test]
+fn a_collection_discards_what_no_checkpoint_names() {
+    let collect = Collect::new();
+    let context = sink_context(&FaultyDisk::new(), 1, 0);
+    let mut writer = collect.open(&context).expect("nothing can fail");
+    writer.write(1).expect("nothing can fail");
+    let named = close(&mut writer, 1);
+    writer.write(2).expect("nothing can fail");
+    let forgotten = close(&mut writer, 2);
+    collect.discard_staged(&context, &named, &[]).expect("nothing can fail");
+    for committable in named.iter().chain(&forgotten) {
+        collect.commit(&permit(2), committable).expect("nothing can fail");
+    }
+    assert_eq!(collect.records(), [1]);
+    collect.clear(&context).expect("nothing can fail");
+    assert!(collect.records().is_empty());
+}
+
+#[test]
+fn plain_sinks_see_every_record() {
+    let context = sink_context(&FaultyDisk::new(), 1, 0);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let push = Arc::clone(&seen);
+    let sink = ForEach::new(move |record: u64| push.lock().expect("no panic").push(record));
+    let mut writer = Sink::<u64>::open(&sink, &context).expect("nothing can fail");
+    writer.write(7).expect("nothing can fail");
+    assert_eq!(*seen.lock().expect("no panic"), [7]);
+    let mut discard = Sink::<u64>::open(&Discard::new(), &context).expect("nothing can fail");
+    discard.write(7).expect("nothing can fail");
+    let prepared = SinkWriter::<u64>::prepare_commit(&mut discard, Epoch(1), Barrier::Open);
+    assert!(prepared.expect("nothing can fail").is_none());
 }

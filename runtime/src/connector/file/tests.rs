@@ -175,7 +175,7 @@ fn malformed_json_is_named_by_line_and_column() {
     for size in [1, 20, 10_000] {
         check_errors(&File::jsonl::<Flight>(&path).split_size(size), &[
             (3, Some(11), "invalid type: integer `7`, expected a string", "{\"origin\":7}"),
-            (4, Some(10), "EOF while parsing an object", "{\"origin\""),
+            (4, Some(10), "EOF while parsing an object", " {\"origin\""),
             (5, Some(2), "expected ident", "not json"),
             (6, Some(16), "trailing characters", "{\"origin\":\"X\"} 1"),
         ]);
