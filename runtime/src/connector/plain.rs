@@ -31,7 +31,7 @@ const MAX_DELAY: Duration = Duration::from_millis(50);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Stdout<F = JsonLines> {
-    format: F,
+    pub(super) format: F,
 }
 
 /// Lines of JSON.
@@ -106,7 +106,7 @@ pub struct LineWriter<F, W> {
 }
 
 impl<F, W: Write> LineWriter<F, W> {
-    fn new(format: F, output: W, clock: Clock) -> Self {
+    pub(super) fn new(format: F, output: W, clock: Clock) -> Self {
         let written = clock.now();
         Self { format, output, buffer: Vec::with_capacity(BUFFER_BYTES), clock, written }
     }

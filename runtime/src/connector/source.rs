@@ -23,6 +23,10 @@ pub struct Split {
 
 impl Split {
     /// A split with a connector's own spec, of which no event time is known before it is read.
+    ///
+    /// # Panics
+    ///
+    /// If the spec's own `Serialize` fails.
     pub fn new<T: Serialize>(id: SplitId, spec: &T) -> Self {
         let spec = bitcode::serialize(spec).expect("a spec is plain data: numbers and strings");
         Self { id, spec, least_event_time: None }
@@ -45,6 +49,10 @@ pub struct Offset(Vec<u8>);
 
 impl Offset {
     /// Encodes a connector's own position.
+    ///
+    /// # Panics
+    ///
+    /// If the position's own `Serialize` fails.
     pub fn encode<T: Serialize>(position: &T) -> Self {
         Self(bitcode::serialize(position).expect("a position is plain data: numbers and strings"))
     }

@@ -1,7 +1,10 @@
+use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::testing::{permit, sink_context};
 use super::*;
+use crate::clock::Clock;
 use crate::ids::Epoch;
 use crate::storage::FaultyDisk;
 
@@ -124,4 +127,48 @@ fn plain_sinks_see_every_record() {
     discard.write(7).expect("nothing can fail");
     let prepared = SinkWriter::<u64>::prepare_commit(&mut discard, Epoch(1), Barrier::Open);
     assert!(prepared.expect("nothing can fail").is_none());
+}
+
+/// What a printing sink has written so far.
+#[derive(Clone, Default)]
+struct Screen(Arc<Mutex<Vec<u8>>>);
+
+impl Screen {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("no panic").clone()).expect("text")
+    }
+}
+
+impl io::Write for Screen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn lines_appear_at_the_barrier_or_when_they_have_waited() {
+    let (screen, clock) = (Screen::default(), Clock::manual());
+    let mut writer = LineWriter::new(Stdout::new().format, screen.clone(), clock.clone());
+    writer.write(("SEA", 1)).expect("memory");
+    assert_eq!(screen.text(), "");
+    let pending = SinkWriter::<(&str, i32)>::prepare_commit(&mut writer, Epoch(1), Barrier::Open);
+    assert!(pending.expect("memory").is_none());
+    assert_eq!(screen.text(), "[\"SEA\",1]\n");
+    clock.advance(Duration::from_secs(1));
+    writer.write(("LAX", 2)).expect("memory");
+    assert_eq!(screen.text(), "[\"SEA\",1]\n[\"LAX\",2]\n");
+}
+
+#[test]
+fn records_are_printed_as_they_display_themselves() {
+    let screen = Screen::default();
+    let mut writer = LineWriter::new(Stdout::display().format, screen.clone(), Clock::manual());
+    for i in 0..2_000 {
+        writer.write(i).expect("memory");
+    }
+    assert!(screen.text().starts_with("0\n1\n2\n"), "a full buffer is written");
 }

@@ -1,7 +1,7 @@
 //! Reading JSON lines. A line break is always the end of a record.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Take};
+use std::io::{BufRead, BufReader, Read, Take};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -12,8 +12,11 @@ use super::lines::{
     Quotes, READ_BYTES, TextPosition, TextSplit, cut_at_lines, first_position, open_range, record_error, splits_at,
 };
 use crate::connector::{Fill, Offset, Split, SplitReader};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::record::RecordError;
+
+/// A line as long as this is no record, but another kind of file.
+const MAX_LINE_BYTES: u64 = 256 << 20;
 
 /// Finds the splits of the files at `path`.
 pub(super) fn discover(path: &Path, split_size: u64) -> Result<Vec<Split>> {
@@ -57,7 +60,12 @@ impl<T: DeserializeOwned> SplitReader for JsonlReader<T> {
         let mut read = 0;
         while read < limit {
             self.line.clear();
-            let n = self.input.read_until(b'\n', &mut self.line).map_err(|e| failed(&self.path, &e))?;
+            let mut input = (&mut self.input).take(MAX_LINE_BYTES);
+            let n = input.read_until(b'\n', &mut self.line).map_err(|e| failed(&self.path, &e))?;
+            if n as u64 == MAX_LINE_BYTES {
+                let (path, line) = (self.path.display(), self.at.line);
+                return Err(Error::invalid(format!("{path}:{line}: the line is longer than {MAX_LINE_BYTES} bytes")));
+            }
             if n == 0 {
                 if self.at.byte < self.split.end {
                     return Err(shrunk(&self.path, self.split.file_len, self.at.byte));

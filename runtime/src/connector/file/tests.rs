@@ -56,6 +56,10 @@ fn flight(origin: &str, delay: impl Into<Option<i64>>) -> Flight {
     Flight { origin: origin.to_owned(), delay: delay.into() }
 }
 
+fn lines_of(rows: &[Flight], line: impl Fn(&Flight) -> String) -> String {
+    rows.iter().map(line).collect::<Vec<_>>().concat()
+}
+
 #[test]
 fn csv_is_read_whatever_its_line_ends_marks_and_gaps() {
     let expected = [flight("ABE", 9), flight("SEA", -3), flight("LAX", None)];
@@ -108,8 +112,8 @@ fn empty_files_have_no_splits() {
 #[test]
 fn splits_of_any_size_hold_every_record_once() {
     let rows = (0..200).map(|i| flight(&"x".repeat(i % 7 + 1), i as i64)).collect::<Vec<_>>();
-    let plain: String = rows.iter().map(|f| format!("{},{}\r\n", f.origin, f.delay.unwrap_or(0))).collect();
-    let json: String = rows.iter().map(|f| serde_json::to_string(f).expect("good JSON") + "\n").collect();
+    let plain = lines_of(&rows, |f| format!("{},{}\r\n", f.origin, f.delay.unwrap_or(0)));
+    let json = lines_of(&rows, |f| serde_json::to_string(f).expect("good JSON") + "\n");
     let (_plain_dir, plain) = file_of("flights.csv", format!("origin,delay\n{plain}"));
     let (_json_dir, json) = file_of("flights.jsonl", json);
     for size in (1..200).step_by(13) {
@@ -122,8 +126,7 @@ fn splits_of_any_size_hold_every_record_once() {
 #[test]
 fn line_breaks_in_quotes_do_not_end_a_record() {
     let rows = (0..50).map(|i| flight(&format!("a\n\"b\",\r\n{i}"), i)).collect::<Vec<_>>();
-    let text: String =
-        rows.iter().map(|f| format!("\"{}\",{}\n", f.origin.replace('"', "\"\""), f.delay.unwrap_or(0))).collect();
+    let text = lines_of(&rows, |f| format!("\"{}\",{}\n", f.origin.replace('"', "\"\""), f.delay.unwrap_or(0)));
     let (_dir, path) = file_of("flights.csv", format!("origin,delay\n{text}"));
     for size in 1..60 {
         check_records(&File::csv(&path).split_size(size), &rows);

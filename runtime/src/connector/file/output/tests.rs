@@ -144,7 +144,7 @@ fn large_epochs_are_written_in_order_while_they_come() {
     }
     assert!(disk.peek(&staged(&disk)[0]).is_some_and(|bytes| bytes.len() > 400_000));
     barrier::<u64>(&mut writer, 1, Barrier::Open).expect("the disk works");
-    let expected: String = (0..100_000).map(|i| format!("{i}\n")).collect();
+    let expected = (0..100_000).map(|i| format!("{i}\n")).collect::<Vec<_>>().concat();
     assert!(disk.peek(&staged(&disk)[0]).is_some_and(|bytes| bytes == expected.as_bytes()));
 }
 

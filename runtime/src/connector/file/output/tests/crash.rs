@@ -51,7 +51,7 @@ impl Job {
             let mut next = Checkpoint { epoch, rows: rows.end, committables: last.committables, unfinished: Vec::new() };
             for row in rows {
                 // The first worker has nothing to write in every other epoch.
-                let worker = if epoch % 2 == 0 { 1 } else { row % u64::from(WORKERS) };
+                let worker = if epoch.is_multiple_of(2) { 1 } else { row % u64::from(WORKERS) };
                 writers[worker as usize].write(row)?;
             }
             for writer in &mut writers {
