@@ -15,7 +15,9 @@ fn read_in_steps<S: Source>(source: &S, limit: usize) -> Vec<Vec<S::Item>> {
         loop {
             let mut reader = source.open(&split, from.as_ref()).expect("a good split");
             let before = records.len();
-            let fill = reader.fill(&mut records, &mut errors, limit).expect("nothing can fail");
+            let fill = reader
+                .fill(&mut records, &mut errors, limit)
+                .expect("nothing can fail");
             assert!(records.len() - before <= limit);
             from = Some(reader.offset());
             if fill == Fill::Finished {
@@ -23,7 +25,12 @@ fn read_in_steps<S: Source>(source: &S, limit: usize) -> Vec<Vec<S::Item>> {
             }
         }
     };
-    source.discover().expect("nothing can fail").into_iter().map(read_split).collect()
+    source
+        .discover()
+        .expect("nothing can fail")
+        .into_iter()
+        .map(read_split)
+        .collect()
 }
 
 #[test]
@@ -32,8 +39,9 @@ fn a_generator_shares_its_numbers_among_its_splits() {
         for splits in 1..5 {
             let generator = Generator::new(count, |i| i).splits(splits);
             for limit in [1, 3, 1_000] {
-                let expected: Vec<Vec<u64>> =
-                    (0..splits as u64).map(|p| (0..count).filter(|i| i % splits as u64 == p).collect()).collect();
+                let expected: Vec<Vec<u64>> = (0..splits as u64)
+                    .map(|p| (0..count).filter(|i| i % splits as u64 == p).collect())
+                    .collect();
                 assert_eq!(read_in_steps(&generator, limit), expected);
             }
         }
@@ -46,7 +54,12 @@ fn an_unbounded_generator_goes_on() {
     let splits = generator.discover().expect("nothing can fail");
     let (mut records, mut errors) = (Vec::new(), Vec::new());
     let mut reader = generator.open(&splits[0], None).expect("a good split");
-    assert_eq!(reader.fill(&mut records, &mut errors, 3).expect("nothing can fail"), Fill::More);
+    assert_eq!(
+        reader
+            .fill(&mut records, &mut errors, 3)
+            .expect("nothing can fail"),
+        Fill::More
+    );
     assert_eq!(records, [0, 2, 4]);
 }
 
@@ -54,22 +67,40 @@ fn an_unbounded_generator_goes_on() {
 fn memory_is_read_in_fixed_parts() {
     let memory = Memory::new((0..10).collect()).splits(3);
     for limit in [1, 3, 1_000] {
-        assert_eq!(read_in_steps(&memory, limit), [vec![0, 1, 2], vec![3, 4, 5], vec![6, 7, 8, 9]]);
+        assert_eq!(
+            read_in_steps(&memory, limit),
+            [vec![0, 1, 2], vec![3, 4, 5], vec![6, 7, 8, 9]]
+        );
     }
-    assert_eq!(read_in_steps(&Memory::<u8>::new(Vec::new()), 1), [Vec::<u8>::new()]);
+    assert_eq!(
+        read_in_steps(&Memory::<u8>::new(Vec::new()), 1),
+        [Vec::<u8>::new()]
+    );
 }
 
 #[test]
 fn memory_of_another_length_is_refused() {
-    let splits = Memory::new(vec![1, 2]).discover().expect("nothing can fail");
-    let error = Memory::new(vec![1]).open(&splits[0], None).err().expect("other records");
-    assert_eq!(error.message(), "the checkpoint reads 2 records from memory, the flow now has 1");
+    let splits = Memory::new(vec![1, 2])
+        .discover()
+        .expect("nothing can fail");
+    let error = Memory::new(vec![1])
+        .open(&splits[0], None)
+        .err()
+        .expect("other records");
+    assert_eq!(
+        error.message(),
+        "the checkpoint reads 2 records from memory, the flow now has 1"
+    );
 }
 
 /// Closes an epoch of a collection.
 fn close(writer: &mut CollectWriter<u64>, epoch: u64) -> Vec<Committable> {
-    let pending = writer.prepare_commit(Epoch(epoch), Barrier::Open).expect("nothing can fail");
-    pending.expect("a collection is transactional")().expect("nothing can fail").committables
+    let pending = writer
+        .prepare_commit(Epoch(epoch), Barrier::Open)
+        .expect("nothing can fail");
+    pending.expect("a collection is transactional")()
+        .expect("nothing can fail")
+        .committables
 }
 
 #[test]
@@ -84,13 +115,19 @@ fn a_collection_shows_committed_records_once() {
     let third = close(&mut writer, 3);
     assert!(collect.records().is_empty());
     for _ in 0..2 {
-        collect.commit(&permit(3), &third[0]).expect("nothing can fail");
-        collect.commit(&permit(3), &first[0]).expect("nothing can fail");
+        collect
+            .commit(&permit(3), &third[0])
+            .expect("nothing can fail");
+        collect
+            .commit(&permit(3), &first[0])
+            .expect("nothing can fail");
     }
     assert_eq!(collect.records(), [1, 2]);
     let facts = collect.inspect(&context).expect("nothing can fail");
     assert_eq!((facts.visible, facts.newest_epoch), (2, Some(Epoch(3))));
-    collect.take_back(&context, Epoch(2)).expect("nothing can fail");
+    collect
+        .take_back(&context, Epoch(2))
+        .expect("nothing can fail");
     assert_eq!(collect.records(), [1]);
     assert_eq!(collect.take(), [1]);
     assert!(collect.records().is_empty());
@@ -105,9 +142,13 @@ fn a_collection_discards_what_no_checkpoint_names() {
     let named = close(&mut writer, 1);
     writer.write(2).expect("nothing can fail");
     let forgotten = close(&mut writer, 2);
-    collect.discard_staged(&context, &named, &[]).expect("nothing can fail");
+    collect
+        .discard_staged(&context, &named, &[])
+        .expect("nothing can fail");
     for committable in named.iter().chain(&forgotten) {
-        collect.commit(&permit(2), committable).expect("nothing can fail");
+        collect
+            .commit(&permit(2), committable)
+            .expect("nothing can fail");
     }
     assert_eq!(collect.records(), [1]);
     collect.clear(&context).expect("nothing can fail");
@@ -170,5 +211,8 @@ fn records_are_printed_as_they_display_themselves() {
     for i in 0..2_000 {
         writer.write(i).expect("memory");
     }
-    assert!(screen.text().starts_with("0\n1\n2\n"), "a full buffer is written");
+    assert!(
+        screen.text().starts_with("0\n1\n2\n"),
+        "a full buffer is written"
+    );
 }

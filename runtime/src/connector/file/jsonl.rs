@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 
 use super::discover::{failed, input_files, open_again, shrunk};
 use super::lines::{
-    Quotes, READ_BYTES, TextPosition, TextSplit, cut_at_lines, first_position, open_range, record_error, splits_at,
+    Quotes, READ_BYTES, TextPosition, TextSplit, cut_at_lines, first_position, open_range,
+    record_error, splits_at,
 };
 use crate::connector::{Fill, Offset, Split, SplitReader};
 use crate::error::{Error, Result};
@@ -49,22 +50,38 @@ impl<T> JsonlReader<T> {
         let (path, file) = open_again(path, &split.file, split.file_len)?;
         let (range, at) = open_range(&path, file, &split, from)?;
         let input = BufReader::with_capacity(READ_BYTES, range);
-        Ok(Self { path, input, split, at, line: Vec::new(), item: PhantomData })
+        Ok(Self {
+            path,
+            input,
+            split,
+            at,
+            line: Vec::new(),
+            item: PhantomData,
+        })
     }
 }
 
 impl<T: DeserializeOwned> SplitReader for JsonlReader<T> {
     type Item = T;
 
-    fn fill(&mut self, out: &mut Vec<T>, errors: &mut Vec<RecordError>, limit: usize) -> Result<Fill> {
+    fn fill(
+        &mut self,
+        out: &mut Vec<T>,
+        errors: &mut Vec<RecordError>,
+        limit: usize,
+    ) -> Result<Fill> {
         let mut read = 0;
         while read < limit {
             self.line.clear();
             let mut input = (&mut self.input).take(MAX_LINE_BYTES);
-            let n = input.read_until(b'\n', &mut self.line).map_err(|e| failed(&self.path, &e))?;
+            let n = input
+                .read_until(b'\n', &mut self.line)
+                .map_err(|e| failed(&self.path, &e))?;
             if n as u64 == MAX_LINE_BYTES {
                 let (path, line) = (self.path.display(), self.at.line);
-                return Err(Error::invalid(format!("{path}:{line}: the line is longer than {MAX_LINE_BYTES} bytes")));
+                return Err(Error::invalid(format!(
+                    "{path}:{line}: the line is longer than {MAX_LINE_BYTES} bytes"
+                )));
             }
             if n == 0 {
                 if self.at.byte < self.split.end {
@@ -80,7 +97,10 @@ impl<T: DeserializeOwned> SplitReader for JsonlReader<T> {
                     Err(e) => errors.push(json_error(&self.path, self.at.line, &e, &self.line)),
                 }
             }
-            self.at = TextPosition { byte: self.at.byte + n as u64, line: self.at.line + 1 };
+            self.at = TextPosition {
+                byte: self.at.byte + n as u64,
+                line: self.at.line + 1,
+            };
         }
         Ok(Fill::More)
     }
@@ -93,7 +113,11 @@ impl<T: DeserializeOwned> SplitReader for JsonlReader<T> {
 fn json_error(path: &Path, line: u64, error: &serde_json::Error, raw: &[u8]) -> RecordError {
     // serde_json ends its messages with its own line, which here is always 1.
     let message = error.to_string();
-    let message = message.split(" at line 1 column").next().unwrap_or_default().to_owned();
+    let message = message
+        .split(" at line 1 column")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     let indent = raw.len() - raw.trim_ascii_start().len();
     let column = (error.column() > 0).then_some((error.column() + indent) as u64);
     record_error(path, line, column, message, raw.trim_ascii_end())
