@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::record::RecordError;
 
 /// Rows that are decoded at once.
-const BATCH_ROWS: usize = 4096;
+const BATCH_ROWS: usize = 1024;
 
 /// What a split of a Parquet file stores.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -192,6 +192,7 @@ impl<'de> SeqAccess<'de> for Columns<'_> {
 }
 
 impl Cell<'_> {
+    #[inline]
     fn text(bytes: &[u8]) -> Result<&str, RowError> {
         std::str::from_utf8(bytes).map_err(|_| de::Error::custom("is not UTF-8"))
     }
