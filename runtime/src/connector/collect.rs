@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use crate::connector::{
-    Barrier, Committable, Committer, OutputFacts, PendingCommit, Prepared, Sink, SinkContext, SinkGuarantee, SinkWriter,
-    Transactional,
+    Barrier, Committable, Committer, OutputFacts, PendingCommit, Prepared, Sink, SinkContext,
+    SinkGuarantee, SinkWriter, Transactional,
 };
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation, WorkerIndex};
@@ -49,7 +49,12 @@ struct Output<T> {
 impl<T> Collect<T> {
     /// An empty collection.
     pub fn new() -> Self {
-        Self { output: Arc::new(Mutex::new(Output { staged: BTreeMap::new(), visible: BTreeMap::new() })) }
+        Self {
+            output: Arc::new(Mutex::new(Output {
+                staged: BTreeMap::new(),
+                visible: BTreeMap::new(),
+            })),
+        }
     }
 
     /// The committed records: by epoch, in an epoch by worker, and as each worker wrote them.
@@ -62,11 +67,17 @@ impl<T> Collect<T> {
 
     /// Takes the committed records out.
     pub fn take(&self) -> Vec<T> {
-        self.lock().visible.values_mut().flat_map(mem::take).collect()
+        self.lock()
+            .visible
+            .values_mut()
+            .flat_map(mem::take)
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Output<T>> {
-        self.output.lock().expect("nothing panics while it holds this lock but a record's own clone")
+        self.output
+            .lock()
+            .expect("nothing panics while it holds this lock but a record's own clone")
     }
 }
 
@@ -78,7 +89,9 @@ impl<T> Default for Collect<T> {
 
 impl<T> Clone for Collect<T> {
     fn clone(&self) -> Self {
-        Self { output: Arc::clone(&self.output) }
+        Self {
+            output: Arc::clone(&self.output),
+        }
     }
 }
 
@@ -101,7 +114,12 @@ impl<T: Send + 'static> Sink<T> for Collect<T> {
 
     fn open(&self, context: &SinkContext) -> Result<CollectWriter<T>> {
         let (generation, worker) = (context.generation, context.worker);
-        Ok(CollectWriter { collect: self.clone(), generation, worker, written: Vec::new() })
+        Ok(CollectWriter {
+            collect: self.clone(),
+            generation,
+            worker,
+            written: Vec::new(),
+        })
     }
 }
 
@@ -124,7 +142,11 @@ impl<T: Send + 'static> SinkWriter<T> for CollectWriter<T> {
         let written = mem::take(&mut self.written);
         let mut prepared = Prepared::default();
         if !written.is_empty() {
-            let batch = Batch { epoch, generation: self.generation, worker: self.worker };
+            let batch = Batch {
+                epoch,
+                generation: self.generation,
+                worker: self.worker,
+            };
             self.collect.lock().staged.insert(batch, written);
             prepared.committables.push(batch.encode());
         }
@@ -138,8 +160,11 @@ impl Batch {
     }
 
     fn decode(committable: &Committable) -> Result<Self> {
-        bitcode::deserialize(&committable.0)
-            .map_err(|e| Error::corrupt(format!("a committable of a collection does not decode: {e}")))
+        bitcode::deserialize(&committable.0).map_err(|e| {
+            Error::corrupt(format!(
+                "a committable of a collection does not decode: {e}"
+            ))
+        })
     }
 }
 
@@ -147,7 +172,11 @@ impl<T: Send + 'static> Transactional for Collect<T> {
     fn inspect(&self, _context: &SinkContext) -> Result<OutputFacts> {
         let output = self.lock();
         let newest_epoch = output.visible.keys().map(|batch| batch.epoch).max();
-        Ok(OutputFacts { place: "memory".to_owned(), visible: output.visible.len(), newest_epoch })
+        Ok(OutputFacts {
+            place: "memory".to_owned(),
+            visible: output.visible.len(),
+            newest_epoch,
+        })
     }
 
     fn take_back(&self, _context: &SinkContext, kept: Epoch) -> Result<()> {
@@ -162,14 +191,24 @@ impl<T: Send + 'static> Transactional for Collect<T> {
         Ok(())
     }
 
-    fn discard_staged(&self, _context: &SinkContext, named: &[Committable], _unfinished: &[Vec<u8>]) -> Result<()> {
-        let named = named.iter().map(Batch::decode).collect::<Result<BTreeSet<_>>>()?;
+    fn discard_staged(
+        &self,
+        _context: &SinkContext,
+        named: &[Committable],
+        _unfinished: &[Vec<u8>],
+    ) -> Result<()> {
+        let named = named
+            .iter()
+            .map(Batch::decode)
+            .collect::<Result<BTreeSet<_>>>()?;
         self.lock().staged.retain(|batch, _| named.contains(batch));
         Ok(())
     }
 
     fn finish(&self, _context: &SinkContext, _unfinished: &[u8]) -> Result<Vec<Committable>> {
-        Err(Error::corrupt("a collection leaves nothing unfinished, but the checkpoint says so"))
+        Err(Error::corrupt(
+            "a collection leaves nothing unfinished, but the checkpoint says so",
+        ))
     }
 
     fn committer(&self, _context: &SinkContext) -> Arc<dyn Committer> {
@@ -181,7 +220,10 @@ impl<T: Send + 'static> Committer for Collect<T> {
     fn commit(&self, permit: &CommitPermit, committable: &Committable) -> Result<()> {
         let batch = Batch::decode(committable)?;
         let (epoch, permitted) = (batch.epoch, permit.epoch());
-        assert!(epoch <= permitted, "the output of epoch {epoch} is committed with a permit for epoch {permitted}");
+        assert!(
+            epoch <= permitted,
+            "the output of epoch {epoch} is committed with a permit for epoch {permitted}"
+        );
         let mut output = self.lock();
         // Not staged: it is visible already, or was in the memory of a process that has ended.
         if let Some(records) = output.staged.remove(&batch) {

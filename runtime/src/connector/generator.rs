@@ -38,7 +38,12 @@ pub struct Generator<T, F> {
 impl<T, F: Fn(u64) -> T> Generator<T, F> {
     /// A generator of `count` records.
     pub fn new(count: u64, make: F) -> Self {
-        Self { count, splits: 1, make: Arc::new(make), item: PhantomData }
+        Self {
+            count,
+            splits: 1,
+            make: Arc::new(make),
+            item: PhantomData,
+        }
     }
 
     /// A generator that never ends.
@@ -56,13 +61,21 @@ impl<T, F: Fn(u64) -> T> Generator<T, F> {
 
 impl<T, F> Clone for Generator<T, F> {
     fn clone(&self) -> Self {
-        Self { count: self.count, splits: self.splits, make: Arc::clone(&self.make), item: PhantomData }
+        Self {
+            count: self.count,
+            splits: self.splits,
+            make: Arc::clone(&self.make),
+            item: PhantomData,
+        }
     }
 }
 
 impl<T, F> fmt::Debug for Generator<T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Generator").field("count", &self.count).field("splits", &self.splits).finish_non_exhaustive()
+        f.debug_struct("Generator")
+            .field("count", &self.count)
+            .field("splits", &self.splits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -90,7 +103,11 @@ where
 
     fn discover(&self) -> Result<Vec<Split>> {
         let split = |first| {
-            let numbers = Numbers { first, step: self.splits, count: self.count };
+            let numbers = Numbers {
+                first,
+                step: self.splits,
+                count: self.count,
+            };
             Split::new(SplitId::new(format!("generator@{first:06}")), &numbers)
         };
         Ok((0..self.splits).map(split).collect())
@@ -100,9 +117,18 @@ where
         let Numbers { first, step, count } = split.decode_spec()?;
         let next = from.map_or(Ok(first), Offset::decode)?;
         if step == 0 {
-            return Err(Error::corrupt(format!("the spec of split {} has a step of zero", split.id)));
+            return Err(Error::corrupt(format!(
+                "the spec of split {} has a step of zero",
+                split.id
+            )));
         }
-        Ok(Box::new(GeneratorReader { next, step, count, make: Arc::clone(&self.make), item: PhantomData }))
+        Ok(Box::new(GeneratorReader {
+            next,
+            step,
+            count,
+            make: Arc::clone(&self.make),
+            item: PhantomData,
+        }))
     }
 }
 
@@ -117,7 +143,12 @@ struct GeneratorReader<T, F> {
 impl<T, F: Fn(u64) -> T> SplitReader for GeneratorReader<T, F> {
     type Item = T;
 
-    fn fill(&mut self, out: &mut Vec<T>, _errors: &mut Vec<RecordError>, limit: usize) -> Result<Fill> {
+    fn fill(
+        &mut self,
+        out: &mut Vec<T>,
+        _errors: &mut Vec<RecordError>,
+        limit: usize,
+    ) -> Result<Fill> {
         let left = self.count.saturating_sub(self.next).div_ceil(self.step);
         let n = left.min(limit as u64);
         let (make, next, step) = (&*self.make, self.next, self.step);
@@ -128,7 +159,11 @@ impl<T, F: Fn(u64) -> T> SplitReader for GeneratorReader<T, F> {
             out.extend((0..n as usize).map(|i| make(next + i as u64 * step)));
         }
         self.next += n * step;
-        Ok(if n == left { Fill::Finished } else { Fill::More })
+        Ok(if n == left {
+            Fill::Finished
+        } else {
+            Fill::More
+        })
     }
 
     fn offset(&self) -> Offset {

@@ -30,7 +30,10 @@ pub struct Memory<T> {
 impl<T> Memory<T> {
     /// A source of these records, in one split.
     pub fn new(records: Vec<T>) -> Self {
-        Self { records: Arc::from(records), splits: 1 }
+        Self {
+            records: Arc::from(records),
+            splits: 1,
+        }
     }
 
     /// Cuts the records into `n` parts of equal length, each one split.
@@ -57,21 +60,36 @@ impl<T: Clone + Send + Sync + 'static> Source for Memory<T> {
 
     fn discover(&self) -> Result<Vec<Split>> {
         let (n, count) = (self.splits, self.records.len());
-        let part = |i| Part { start: i * count / n, end: (i + 1) * count / n, count };
-        Ok((0..n).map(|i| Split::new(SplitId::new(format!("memory@{i:06}")), &part(i))).collect())
+        let part = |i| Part {
+            start: i * count / n,
+            end: (i + 1) * count / n,
+            count,
+        };
+        Ok((0..n)
+            .map(|i| Split::new(SplitId::new(format!("memory@{i:06}")), &part(i)))
+            .collect())
     }
 
     fn open(&self, split: &Split, from: Option<&Offset>) -> Result<Box<dyn SplitReader<Item = T>>> {
         let Part { start, end, count } = split.decode_spec()?;
         if count != self.records.len() {
             let now = self.records.len();
-            return Err(Error::invalid(format!("the checkpoint reads {count} records from memory, the flow now has {now}")));
+            return Err(Error::invalid(format!(
+                "the checkpoint reads {count} records from memory, the flow now has {now}"
+            )));
         }
         let next = from.map_or(Ok(start), Offset::decode)?;
         if next > end || end > count {
-            return Err(Error::corrupt(format!("record {next} of memory is outside split {}", split.id)));
+            return Err(Error::corrupt(format!(
+                "record {next} of memory is outside split {}",
+                split.id
+            )));
         }
-        Ok(Box::new(MemoryReader { records: Arc::clone(&self.records), next, end }))
+        Ok(Box::new(MemoryReader {
+            records: Arc::clone(&self.records),
+            next,
+            end,
+        }))
     }
 }
 
@@ -84,11 +102,20 @@ struct MemoryReader<T> {
 impl<T: Clone> SplitReader for MemoryReader<T> {
     type Item = T;
 
-    fn fill(&mut self, out: &mut Vec<T>, _errors: &mut Vec<RecordError>, limit: usize) -> Result<Fill> {
+    fn fill(
+        &mut self,
+        out: &mut Vec<T>,
+        _errors: &mut Vec<RecordError>,
+        limit: usize,
+    ) -> Result<Fill> {
         let end = self.end.min(self.next.saturating_add(limit));
         out.extend_from_slice(&self.records[self.next..end]);
         self.next = end;
-        Ok(if end == self.end { Fill::Finished } else { Fill::More })
+        Ok(if end == self.end {
+            Fill::Finished
+        } else {
+            Fill::More
+        })
     }
 
     fn offset(&self) -> Offset {

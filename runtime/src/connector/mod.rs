@@ -14,6 +14,8 @@ mod sink;
 mod source;
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use collect::{Collect, CollectWriter};
@@ -25,7 +27,7 @@ pub use memory::Memory;
 pub use plain::{Discard, Displayed, ForEach, JsonLines, LineFormat, LineWriter, Stdout};
 pub use progress::{SinkSnapshot, SourceSnapshot, SplitProgress};
 pub use sink::{
-    Barrier, Committable, Committer, OutputFacts, PendingCommit, Prepared, Sink, SinkContext, SinkGuarantee, SinkWriter,
-    Transactional,
+    Barrier, Committable, Committer, OutputFacts, PendingCommit, Prepared, Sink, SinkContext,
+    SinkGuarantee, SinkWriter, Transactional,
 };
 pub use source::{Fill, Offset, Source, Split, SplitReader};

@@ -31,7 +31,7 @@ const MAX_DELAY: Duration = Duration::from_millis(50);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Stdout<F = JsonLines> {
-    format: F,
+    pub(super) format: F,
 }
 
 /// Lines of JSON.
@@ -92,7 +92,11 @@ impl<T: 'static, F: LineFormat<T>> Sink<T> for Stdout<F> {
     }
 
     fn open(&self, context: &SinkContext) -> Result<Self::Writer> {
-        Ok(LineWriter::new(self.format, io::stdout(), context.clock.clone()))
+        Ok(LineWriter::new(
+            self.format,
+            io::stdout(),
+            context.clock.clone(),
+        ))
     }
 }
 
@@ -106,13 +110,22 @@ pub struct LineWriter<F, W> {
 }
 
 impl<F, W: Write> LineWriter<F, W> {
-    fn new(format: F, output: W, clock: Clock) -> Self {
+    pub(super) fn new(format: F, output: W, clock: Clock) -> Self {
         let written = clock.now();
-        Self { format, output, buffer: Vec::with_capacity(BUFFER_BYTES), clock, written }
+        Self {
+            format,
+            output,
+            buffer: Vec::with_capacity(BUFFER_BYTES),
+            clock,
+            written,
+        }
     }
 
     fn flush(&mut self) -> Result<()> {
-        let flushed = self.output.write_all(&self.buffer).and_then(|()| self.output.flush());
+        let flushed = self
+            .output
+            .write_all(&self.buffer)
+            .and_then(|()| self.output.flush());
         self.buffer.clear();
         self.written = self.clock.now();
         flushed.map_err(|e| Error::unavailable(format!("cannot write to standard output: {e}")))
@@ -124,13 +137,19 @@ impl<T, F: LineFormat<T>, W: Write + 'static> SinkWriter<T> for LineWriter<F, W>
         let appended = self.format.append(&record, &mut self.buffer);
         appended.map_err(|e| Error::invalid(format!("a record cannot be printed: {e}")))?;
         self.buffer.push(b'\n');
-        if self.buffer.len() >= BUFFER_BYTES || self.clock.now().saturating_sub(self.written) >= MAX_DELAY {
+        if self.buffer.len() >= BUFFER_BYTES
+            || self.clock.now().saturating_sub(self.written) >= MAX_DELAY
+        {
             return self.flush();
         }
         Ok(())
     }
 
-    fn prepare_commit(&mut self, _epoch: Epoch, _barrier: Barrier) -> Result<Option<PendingCommit>> {
+    fn prepare_commit(
+        &mut self,
+        _epoch: Epoch,
+        _barrier: Barrier,
+    ) -> Result<Option<PendingCommit>> {
         self.flush()?;
         Ok(None)
     }
@@ -169,7 +188,11 @@ impl<T> SinkWriter<T> for Discard {
         Ok(())
     }
 
-    fn prepare_commit(&mut self, _epoch: Epoch, _barrier: Barrier) -> Result<Option<PendingCommit>> {
+    fn prepare_commit(
+        &mut self,
+        _epoch: Epoch,
+        _barrier: Barrier,
+    ) -> Result<Option<PendingCommit>> {
         Ok(None)
     }
 }
@@ -219,7 +242,11 @@ impl<T, F: Fn(T) + 'static> SinkWriter<T> for ForEach<F> {
         Ok(())
     }
 
-    fn prepare_commit(&mut self, _epoch: Epoch, _barrier: Barrier) -> Result<Option<PendingCommit>> {
+    fn prepare_commit(
+        &mut self,
+        _epoch: Epoch,
+        _barrier: Barrier,
+    ) -> Result<Option<PendingCommit>> {
         Ok(None)
     }
 }

@@ -148,7 +148,12 @@ pub trait Transactional: Send + Sync {
 
     /// Removes staged output that is neither in `named` nor in `unfinished`, whichever subtask or
     /// generation wrote it.
-    fn discard_staged(&self, context: &SinkContext, named: &[Committable], unfinished: &[Vec<u8>]) -> Result<()>;
+    fn discard_staged(
+        &self,
+        context: &SinkContext,
+        named: &[Committable],
+        unfinished: &[Vec<u8>],
+    ) -> Result<()>;
 
     /// Makes committables of output that was not finished when the checkpoint was taken, cutting
     /// it to what the checkpoint held.

@@ -23,9 +23,17 @@ pub struct Split {
 
 impl Split {
     /// A split with a connector's own spec, of which no event time is known before it is read.
+    ///
+    /// # Panics
+    ///
+    /// If the spec's own `Serialize` fails.
     pub fn new<T: Serialize>(id: SplitId, spec: &T) -> Self {
         let spec = bitcode::serialize(spec).expect("a spec is plain data: numbers and strings");
-        Self { id, spec, least_event_time: None }
+        Self {
+            id,
+            spec,
+            least_event_time: None,
+        }
     }
 
     /// Decodes a connector's own spec.
@@ -34,8 +42,12 @@ impl Split {
     ///
     /// `Corrupt` if the bytes are not such a spec.
     pub fn decode_spec<T: DeserializeOwned>(&self) -> Result<T> {
-        bitcode::deserialize(&self.spec)
-            .map_err(|e| Error::corrupt(format!("the spec of split {} does not decode: {e}", self.id)))
+        bitcode::deserialize(&self.spec).map_err(|e| {
+            Error::corrupt(format!(
+                "the spec of split {} does not decode: {e}",
+                self.id
+            ))
+        })
     }
 }
 
@@ -45,6 +57,10 @@ pub struct Offset(Vec<u8>);
 
 impl Offset {
     /// Encodes a connector's own position.
+    ///
+    /// # Panics
+    ///
+    /// If the position's own `Serialize` fails.
     pub fn encode<T: Serialize>(position: &T) -> Self {
         Self(bitcode::serialize(position).expect("a position is plain data: numbers and strings"))
     }
@@ -55,7 +71,8 @@ impl Offset {
     ///
     /// `Corrupt` if the bytes are not such a position.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
-        bitcode::deserialize(&self.0).map_err(|e| Error::corrupt(format!("an offset does not decode: {e}")))
+        bitcode::deserialize(&self.0)
+            .map_err(|e| Error::corrupt(format!("an offset does not decode: {e}")))
     }
 }
 
@@ -91,7 +108,11 @@ pub trait Source: Send + Sync + 'static {
     fn discover(&self) -> Result<Vec<Split>>;
 
     /// Opens a split at an offset, or at its start.
-    fn open(&self, split: &Split, from: Option<&Offset>) -> Result<Box<dyn SplitReader<Item = Self::Item>>>;
+    fn open(
+        &self,
+        split: &Split,
+        from: Option<&Offset>,
+    ) -> Result<Box<dyn SplitReader<Item = Self::Item>>>;
 }
 
 /// An open split. Reading never blocks for longer than a disk takes.
@@ -105,7 +126,12 @@ pub trait SplitReader {
     /// # Errors
     ///
     /// `Unavailable` if the world did not answer, `Invalid` if the split is not what it should be.
-    fn fill(&mut self, out: &mut Vec<Self::Item>, errors: &mut Vec<RecordError>, limit: usize) -> Result<Fill>;
+    fn fill(
+        &mut self,
+        out: &mut Vec<Self::Item>,
+        errors: &mut Vec<RecordError>,
+        limit: usize,
+    ) -> Result<Fill>;
 
     /// The offset of the next record.
     fn offset(&self) -> Offset;

@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use super::Header;
 use super::discover::{InputFile, failed, input_files, open_again, shrunk};
 use super::lines::{
-    Quotes, READ_BYTES, TextPosition, TextSplit, count_lines, cut_at_lines, first_position, open_range, record_error,
-    shown, splits_at,
+    Quotes, READ_BYTES, TextPosition, TextSplit, count_lines, cut_at_lines, first_position,
+    open_range, record_error, shown, splits_at,
 };
 use crate::connector::{Fill, Offset, Split, SplitReader};
 use crate::error::{Error, Result};
@@ -44,7 +44,14 @@ fn discover_file(input: &InputFile, header: Header, split_size: u64) -> Result<V
         names = Some(column_names(&input.path, &record)?);
         start = records.position();
     }
-    let cut = cut_at_lines(&mut file, start, input.len, split_size, Quotes::HideLineBreaks).map_err(unreadable)?;
+    let cut = cut_at_lines(
+        &mut file,
+        start,
+        input.len,
+        split_size,
+        Quotes::HideLineBreaks,
+    )
+    .map_err(unreadable)?;
     let starts = match cut {
         Some(starts) => starts,
         None => cut_at_records(&input.path, &mut file, start, input.len, split_size)?,
@@ -53,14 +60,22 @@ fn discover_file(input: &InputFile, header: Header, split_size: u64) -> Result<V
 }
 
 fn column_names(path: &Path, record: &ByteRecord) -> Result<Vec<String>> {
-    let names = record.iter().map(|name| std::str::from_utf8(name).map(str::to_owned));
+    let names = record
+        .iter()
+        .map(|name| std::str::from_utf8(name).map(str::to_owned));
     names
         .collect::<Result<_, _>>()
         .map_err(|_| Error::invalid(format!("the header of {} is not UTF-8", path.display())))
 }
 
 /// Cuts `[start, end)` into parts of at least `size` bytes that begin with a record, by parsing it.
-fn cut_at_records(path: &Path, file: &mut fs::File, start: TextPosition, end: u64, size: u64) -> Result<Vec<TextPosition>> {
+fn cut_at_records(
+    path: &Path,
+    file: &mut fs::File,
+    start: TextPosition,
+    end: u64,
+    size: u64,
+) -> Result<Vec<TextPosition>> {
     let mut starts = vec![start];
     let mut target = start.byte + size;
     let mut records = Records::open(path, file, start, end)?;
@@ -84,12 +99,19 @@ struct Records<'a, R> {
 
 impl<'a> Records<'a, Take<&'a mut fs::File>> {
     fn open(path: &'a Path, file: &'a mut fs::File, start: TextPosition, end: u64) -> Result<Self> {
-        file.seek(SeekFrom::Start(start.byte)).map_err(|e| failed(path, &e))?;
-        Ok(Self { path, reader: csv_reader(file.take(end - start.byte)), start })
+        file.seek(SeekFrom::Start(start.byte))
+            .map_err(|e| failed(path, &e))?;
+        Ok(Self {
+            path,
+            reader: csv_reader(file.take(end - start.byte)),
+            start,
+        })
     }
 
     fn read(&mut self, record: &mut ByteRecord) -> Result<bool> {
-        self.reader.read_byte_record(record).map_err(|e| unreadable(self.path, &e))
+        self.reader
+            .read_byte_record(record)
+            .map_err(|e| unreadable(self.path, &e))
     }
 
     fn position(&self) -> TextPosition {
@@ -100,13 +122,20 @@ impl<'a> Records<'a, Take<&'a mut fs::File>> {
 /// The place of the next record; behind a carriage return it may be that of its line feed.
 fn position_of<R: Read>(reader: &Reader<R>, start: TextPosition) -> TextPosition {
     let position = reader.position();
-    TextPosition { byte: start.byte + position.byte(), line: start.line + position.line() - 1 }
+    TextPosition {
+        byte: start.byte + position.byte(),
+        line: start.line + position.line() - 1,
+    }
 }
 
 fn csv_reader<R: Read>(input: R) -> Reader<R> {
     // The number of fields is checked by us, against the header, so that a record of the wrong
     // length is an error of that record.
-    ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(READ_BYTES).from_reader(input)
+    ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .buffer_capacity(READ_BYTES)
+        .from_reader(input)
 }
 
 fn unreadable(path: &Path, error: &::csv::Error) -> Error {
@@ -133,41 +162,81 @@ impl<T: DeserializeOwned> CsvReader<T> {
         let split: TextSplit = split.decode_spec()?;
         let (path, file) = open_again(path, &split.file, split.file_len)?;
         let (range, opened_at) = open_range(&path, file, &split, from)?;
-        let header = split.header.as_ref().map(|names| ByteRecord::from(names.as_slice()));
+        let header = split
+            .header
+            .as_ref()
+            .map(|names| ByteRecord::from(names.as_slice()));
         let reader = csv_reader(range);
-        Ok(Self { path, reader, split, header, opened_at, record: ByteRecord::new(), item: PhantomData })
+        Ok(Self {
+            path,
+            reader,
+            split,
+            header,
+            opened_at,
+            record: ByteRecord::new(),
+            item: PhantomData,
+        })
     }
 
     fn decode(&self) -> Result<T, Problem> {
         let Some(header) = &self.header else {
-            return self.record.deserialize(None).map_err(|e| Problem::of(&e, &self.split));
+            return self
+                .record
+                .deserialize(None)
+                .map_err(|e| Problem::of(&e, &self.split));
         };
         if self.record.len() != header.len() {
             let (found, wanted) = (self.record.len(), header.len());
             let message = format!("the record has {found} fields, the header has {wanted}");
-            return Err(Problem { column: None, message });
+            return Err(Problem {
+                column: None,
+                message,
+            });
         }
-        self.record.deserialize(Some(header)).map_err(|e| Problem::of(&e, &self.split))
+        self.record
+            .deserialize(Some(header))
+            .map_err(|e| Problem::of(&e, &self.split))
     }
 
     fn error(&self, problem: Problem) -> Result<RecordError> {
         let begin = self.record.position().map_or(0, ::csv::Position::byte) + self.opened_at.byte;
-        let line = self.record.position().map_or(1, ::csv::Position::line) + self.opened_at.line - 1;
-        let len = position_of(&self.reader, self.opened_at).byte.saturating_sub(begin);
+        let line =
+            self.record.position().map_or(1, ::csv::Position::line) + self.opened_at.line - 1;
+        let len = position_of(&self.reader, self.opened_at)
+            .byte
+            .saturating_sub(begin);
         let raw = read_at(&self.path, begin, shown(len)).map_err(|e| failed(&self.path, &e))?;
         // Line breaks before the record (the line feed of the line before, empty lines) are not in it.
-        let skipped = raw.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+        let skipped = raw
+            .iter()
+            .take_while(|b| matches!(b, b'\r' | b'\n'))
+            .count();
         let line = line + count_lines(&raw[..skipped]);
-        Ok(record_error(&self.path, line, problem.column, problem.message, raw[skipped..].trim_ascii_end()))
+        Ok(record_error(
+            &self.path,
+            line,
+            problem.column,
+            problem.message,
+            raw[skipped..].trim_ascii_end(),
+        ))
     }
 }
 
 impl<T: DeserializeOwned> SplitReader for CsvReader<T> {
     type Item = T;
 
-    fn fill(&mut self, out: &mut Vec<T>, errors: &mut Vec<RecordError>, limit: usize) -> Result<Fill> {
+    fn fill(
+        &mut self,
+        out: &mut Vec<T>,
+        errors: &mut Vec<RecordError>,
+        limit: usize,
+    ) -> Result<Fill> {
         for _ in 0..limit {
-            if !self.reader.read_byte_record(&mut self.record).map_err(|e| unreadable(&self.path, &e))? {
+            if !self
+                .reader
+                .read_byte_record(&mut self.record)
+                .map_err(|e| unreadable(&self.path, &e))?
+            {
                 let at = position_of(&self.reader, self.opened_at).byte;
                 if at < self.split.end {
                     return Err(shrunk(&self.path, self.split.file_len, at));
@@ -196,17 +265,25 @@ struct Problem {
 impl Problem {
     fn of(error: &::csv::Error, split: &TextSplit) -> Self {
         let ErrorKind::Deserialize { err, .. } = error.kind() else {
-            return Self { column: None, message: error.to_string() };
+            return Self {
+                column: None,
+                message: error.to_string(),
+            };
         };
         let column = err.field().map(|field| field + 1);
-        Self { column, message: in_column(err, split) }
+        Self {
+            column,
+            message: in_column(err, split),
+        }
     }
 }
 
 fn in_column(error: &DeserializeError, split: &TextSplit) -> String {
     let names = split.header.as_ref();
     let name = error.field().and_then(|field| names?.get(field as usize));
-    name.map_or(error.kind().to_string(), |name| format!("column `{name}`: {}", error.kind()))
+    name.map_or(error.kind().to_string(), |name| {
+        format!("column `{name}`: {}", error.kind())
+    })
 }
 
 fn read_at(path: &Path, begin: u64, len: usize) -> std::io::Result<Vec<u8>> {

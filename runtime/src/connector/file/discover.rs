@@ -29,7 +29,11 @@ pub(super) fn input_files(path: &Path, extension: &str) -> Result<Vec<InputFile>
     let metadata = fs::metadata(path).map_err(|e| failed(path, &e))?;
     if !metadata.is_dir() {
         let name = utf8_name(path)?.to_owned();
-        return Ok(vec![InputFile { path: path.to_owned(), name, len: metadata.len() }]);
+        return Ok(vec![InputFile {
+            path: path.to_owned(),
+            name,
+            len: metadata.len(),
+        }]);
     }
     let mut files = Vec::new();
     for entry in fs::read_dir(path).map_err(|e| failed(path, &e))? {
@@ -40,11 +44,18 @@ pub(super) fn input_files(path: &Path, extension: &str) -> Result<Vec<InputFile>
         let name = utf8_name(&path)?.to_owned();
         let metadata = fs::metadata(&path).map_err(|e| failed(&path, &e))?;
         if metadata.is_file() && !name.starts_with(['.', '_']) {
-            files.push(InputFile { path, name, len: metadata.len() });
+            files.push(InputFile {
+                path,
+                name,
+                len: metadata.len(),
+            });
         }
     }
     if files.is_empty() {
-        return Err(Error::invalid(format!("there is no .{extension} file in {}", path.display())));
+        return Err(Error::invalid(format!(
+            "there is no .{extension} file in {}",
+            path.display()
+        )));
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(files)
@@ -52,9 +63,16 @@ pub(super) fn input_files(path: &Path, extension: &str) -> Result<Vec<InputFile>
 
 /// Opens the file `name` of the source at `path`, which had `len` bytes when it was discovered.
 pub(super) fn open_again(path: &Path, name: &str, len: u64) -> Result<(PathBuf, fs::File)> {
-    let path = if path.is_dir() { path.join(name) } else { path.to_owned() };
+    let path = if path.is_dir() {
+        path.join(name)
+    } else {
+        path.to_owned()
+    };
     if utf8_name(&path)? != name {
-        return Err(Error::invalid(format!("the checkpoint reads `{name}`, but the flow now reads {}", path.display())));
+        return Err(Error::invalid(format!(
+            "the checkpoint reads `{name}`, but the flow now reads {}",
+            path.display()
+        )));
     }
     let file = fs::File::open(&path).map_err(|e| failed(&path, &e))?;
     let now = file.metadata().map_err(|e| failed(&path, &e))?.len();
@@ -76,7 +94,9 @@ pub(super) fn shrunk(path: &Path, len: u64, now: u64) -> Error {
 pub(super) fn failed(path: &Path, error: &io::Error) -> Error {
     let message = format!("cannot read {}: {error}", path.display());
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied => Error::invalid(message),
+        io::ErrorKind::NotFound
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::PermissionDenied => Error::invalid(message),
         _ => Error::unavailable(message),
     }
 }

@@ -52,7 +52,9 @@ impl RowEncoder for JsonlEncoder {
         let len = out.len();
         if let Err(e) = serde_json::to_writer(&mut *out, record) {
             out.truncate(len);
-            return Err(Error::invalid(format!("a record cannot be written as JSON: {e}")));
+            return Err(Error::invalid(format!(
+                "a record cannot be written as JSON: {e}"
+            )));
         }
         out.push(b'\n');
         Ok(())
@@ -67,8 +69,13 @@ impl RowFormat for Csv {
     fn encoder(&self) -> CsvEncoder {
         let rows = Rows::default();
         let mut builder = WriterBuilder::new();
-        builder.has_headers(self.header == Header::Present).buffer_capacity(1024);
-        CsvEncoder { writer: builder.from_writer(rows.clone()), rows }
+        builder
+            .has_headers(self.header == Header::Present)
+            .buffer_capacity(1024);
+        CsvEncoder {
+            writer: builder.from_writer(rows.clone()),
+            rows,
+        }
     }
 }
 
@@ -80,7 +87,10 @@ pub struct CsvEncoder {
 
 impl RowEncoder for CsvEncoder {
     fn encode<T: Serialize>(&mut self, record: &T, out: &mut Vec<u8>) -> Result<()> {
-        let written = self.writer.serialize(record).and_then(|()| Ok(self.writer.flush()?));
+        let written = self
+            .writer
+            .serialize(record)
+            .and_then(|()| Ok(self.writer.flush()?));
         let mut rows = self.rows.0.borrow_mut();
         written.map_err(|e| Error::invalid(format!("a record cannot be written as CSV: {e}")))?;
         out.append(&mut rows);

@@ -50,19 +50,39 @@ pub(super) struct TextPosition {
 pub(super) fn first_position(file: &mut fs::File) -> io::Result<TextPosition> {
     let mut head = Vec::with_capacity(BOM.len());
     file.seek(SeekFrom::Start(0))?;
-    Read::by_ref(file).take(BOM.len() as u64).read_to_end(&mut head)?;
+    Read::by_ref(file)
+        .take(BOM.len() as u64)
+        .read_to_end(&mut head)?;
     let byte = if head == BOM { BOM.len() as u64 } else { 0 };
     Ok(TextPosition { byte, line: 1 })
 }
 
 /// The splits of a file whose records begin at the given positions, in order.
-pub(super) fn splits_at(file: &InputFile, starts: &[TextPosition], header: Option<&Vec<String>>) -> Vec<Split> {
-    let ends = starts.iter().skip(1).map(|next| next.byte).chain([file.len]);
-    let splits = starts.iter().zip(ends).filter(|(start, end)| start.byte < *end).map(|(start, end)| {
-        let (file_len, header) = (file.len, header.cloned());
-        let spec = TextSplit { file: file.name.clone(), file_len, start: *start, end, header };
-        Split::new(file.split_id(start.byte), &spec)
-    });
+pub(super) fn splits_at(
+    file: &InputFile,
+    starts: &[TextPosition],
+    header: Option<&Vec<String>>,
+) -> Vec<Split> {
+    let ends = starts
+        .iter()
+        .skip(1)
+        .map(|next| next.byte)
+        .chain([file.len]);
+    let splits = starts
+        .iter()
+        .zip(ends)
+        .filter(|(start, end)| start.byte < *end)
+        .map(|(start, end)| {
+            let (file_len, header) = (file.len, header.cloned());
+            let spec = TextSplit {
+                file: file.name.clone(),
+                file_len,
+                start: *start,
+                end,
+                header,
+            };
+            Split::new(file.split_id(start.byte), &spec)
+        });
     splits.collect()
 }
 
@@ -105,7 +125,10 @@ pub(super) fn cut_at_lines(
         while !chunk.is_empty() {
             // The first line break at or behind the byte before the target ends the part.
             let from = (target.saturating_sub(at.byte + 1)).min(chunk.len() as u64) as usize;
-            let found = chunk[from..].iter().position(|b| *b == b'\n').map(|i| from + i + 1);
+            let found = chunk[from..]
+                .iter()
+                .position(|b| *b == b'\n')
+                .map(|i| from + i + 1);
             let (passed, rest) = chunk.split_at(found.unwrap_or(chunk.len()));
             at.byte += passed.len() as u64;
             at.line += count_lines(passed);
@@ -119,6 +142,10 @@ pub(super) fn cut_at_lines(
 }
 
 /// The number of line breaks in `bytes`.
+#[expect(
+    clippy::naive_bytecount,
+    reason = "compilers make SIMD of it, and the disk is slower"
+)]
 pub(super) fn count_lines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|b| **b == b'\n').count() as u64
 }
@@ -133,17 +160,34 @@ pub(super) fn open_range(
     let at = from.map_or(Ok(split.start), Offset::decode::<TextPosition>)?;
     if at.byte < split.start.byte || at.byte > split.end {
         let (start, end) = (split.start.byte, split.end);
-        let message = format!("the offset {} of {} is outside its split {start}..{end}", at.byte, path.display());
+        let message = format!(
+            "the offset {} of {} is outside its split {start}..{end}",
+            at.byte,
+            path.display()
+        );
         return Err(Error::corrupt(message));
     }
-    file.seek(SeekFrom::Start(at.byte)).map_err(|e| failed(path, &e))?;
+    file.seek(SeekFrom::Start(at.byte))
+        .map_err(|e| failed(path, &e))?;
     Ok((file.take(split.end - at.byte), at))
 }
 
 /// The error of a record, with the place where it begins.
-pub(super) fn record_error(path: &Path, line: u64, column: Option<u64>, message: String, raw: &[u8]) -> RecordError {
+pub(super) fn record_error(
+    path: &Path,
+    line: u64,
+    column: Option<u64>,
+    message: String,
+    raw: &[u8],
+) -> RecordError {
     let raw = String::from_utf8_lossy(&raw[..raw.len().min(RAW_BYTES)]).into_owned();
-    RecordError { origin: path.display().to_string(), line, column, message, raw }
+    RecordError {
+        origin: path.display().to_string(),
+        line,
+        column,
+        message,
+        raw,
+    }
 }
 
 /// The most bytes of a record that an error shows.

@@ -114,7 +114,13 @@ impl File<(), ()> {
     /// A file that is larger than a split is read once when the splits are discovered, to cut it
     /// between records (a line break in quotes is none) and to count its lines.
     pub fn csv<T>(path: impl AsRef<Path>) -> File<T, Csv> {
-        File::new(path.as_ref(), Csv { header: Header::Present }, SPLIT_BYTES)
+        File::new(
+            path.as_ref(),
+            Csv {
+                header: Header::Present,
+            },
+            SPLIT_BYTES,
+        )
     }
 
     /// Files of JSON lines. Empty lines are no records.
@@ -138,7 +144,13 @@ impl File<(), ()> {
 impl<T, F> File<T, F> {
     fn new(path: &Path, format: F, split_size: u64) -> Self {
         let path = path.to_owned();
-        Self { path, format, split_size, roll: Roll::default(), item: PhantomData }
+        Self {
+            path,
+            format,
+            split_size,
+            roll: Roll::default(),
+            item: PhantomData,
+        }
     }
 
     /// Cuts what is read into splits of about this many bytes (CSV, JSON lines) or rows
@@ -168,8 +180,20 @@ impl<T> File<T, Csv> {
 
 impl<T, F: Clone> Clone for File<T, F> {
     fn clone(&self) -> Self {
-        let Self { path, format, split_size, roll, item } = self;
-        Self { path: path.clone(), format: format.clone(), split_size: *split_size, roll: *roll, item: *item }
+        let Self {
+            path,
+            format,
+            split_size,
+            roll,
+            item,
+        } = self;
+        Self {
+            path: path.clone(),
+            format: format.clone(),
+            split_size: *split_size,
+            roll: *roll,
+            item: *item,
+        }
     }
 }
 
@@ -218,7 +242,9 @@ impl<T: DeserializeOwned + 'static> Source for File<T, Parquet> {
     }
 
     fn open(&self, split: &Split, from: Option<&Offset>) -> Result<Box<dyn SplitReader<Item = T>>> {
-        Ok(Box::new(parquet::ParquetReader::open(&self.path, split, from)?))
+        Ok(Box::new(parquet::ParquetReader::open(
+            &self.path, split, from,
+        )?))
     }
 }
 

@@ -18,8 +18,15 @@ pub(super) struct Part {
 impl Part {
     /// The name while the file is staged.
     pub(super) fn staged_name(self, extension: &str) -> String {
-        let Self { generation, worker, number } = self;
-        format!("g{:06}-w{:04}-n{number:06}.{extension}", generation.0, worker.0)
+        let Self {
+            generation,
+            worker,
+            number,
+        } = self;
+        format!(
+            "g{:06}-w{:04}-n{number:06}.{extension}",
+            generation.0, worker.0
+        )
     }
 }
 
@@ -37,21 +44,44 @@ pub(super) struct Finished {
 impl Finished {
     /// The name when the file is visible.
     pub(super) fn visible_name(self, extension: &str) -> String {
-        let Self { part: Part { generation, worker, number }, first, last } = self;
+        let Self {
+            part:
+                Part {
+                    generation,
+                    worker,
+                    number,
+                },
+            first,
+            last,
+        } = self;
         let (generation, worker) = (generation.0, worker.0);
         let (first, last) = (first.0, last.0);
-        format!("part-g{generation:06}-e{first:010}-{last:010}-w{worker:04}-n{number:06}.{extension}")
+        format!(
+            "part-g{generation:06}-e{first:010}-{last:010}-w{worker:04}-n{number:06}.{extension}"
+        )
     }
 
     /// Reads a visible name; `None` for any name that is not exactly ours.
     pub(super) fn parse(name: &str, extension: &str) -> Option<Self> {
-        let mut fields = name.strip_prefix("part-")?.strip_suffix(extension)?.strip_suffix('.')?.split('-');
+        let mut fields = name
+            .strip_prefix("part-")?
+            .strip_suffix(extension)?
+            .strip_suffix('.')?
+            .split('-');
         let mut field = |prefix: &str| fields.next()?.strip_prefix(prefix)?.parse::<u64>().ok();
         let generation = Generation(field("g")?);
         let (first, last) = (Epoch(field("e")?), Epoch(field("")?));
         let worker = WorkerIndex(u32::try_from(field("w")?).ok()?);
         let number = field("n")?;
-        let parsed = Self { part: Part { generation, worker, number }, first, last };
+        let parsed = Self {
+            part: Part {
+                generation,
+                worker,
+                number,
+            },
+            first,
+            last,
+        };
         // Only what we would write ourselves is ours.
         (parsed.visible_name(extension) == name).then_some(parsed)
     }

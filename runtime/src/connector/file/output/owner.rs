@@ -24,20 +24,32 @@ struct Owner {
 
 impl Owner {
     fn of(context: &SinkContext) -> Self {
-        Self { job: context.job.to_string(), stage: context.stage.to_string() }
+        Self {
+            job: context.job.to_string(),
+            stage: context.stage.to_string(),
+        }
     }
 
     /// Magic, length and checksum on the first line, the record as JSON on the second.
     fn encode(&self) -> Vec<u8> {
         let json = serde_json::to_string(self).expect("two strings have a form in JSON");
-        format!("{MAGIC} {} {:016x}\n{json}\n", json.len(), xxh3_64(json.as_bytes())).into_bytes()
+        format!(
+            "{MAGIC} {} {:016x}\n{json}\n",
+            json.len(),
+            xxh3_64(json.as_bytes())
+        )
+        .into_bytes()
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (head, json) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
         let json = json.strip_suffix('\n')?;
         let expected = format!("{MAGIC} {} {:016x}", json.len(), xxh3_64(json.as_bytes()));
-        if head == expected { serde_json::from_str(json).ok() } else { None }
+        if head == expected {
+            serde_json::from_str(json).ok()
+        } else {
+            None
+        }
     }
 }
 
@@ -48,11 +60,17 @@ impl Owner {
 /// `Invalid` if it belongs to another stage or job.
 pub(super) fn claim(place: &Place, context: &SinkContext) -> Result<()> {
     let staging = place.staging();
-    place.disk.create_dir_all(&staging).map_err(|e| failed("make", &staging, &e))?;
+    place
+        .disk
+        .create_dir_all(&staging)
+        .map_err(|e| failed("make", &staging, &e))?;
     if check(place, context)? == Claim::Ours {
         return Ok(());
     }
-    let temporary = place.hidden().join(format!("owner-g{:06}-w{:04}", context.generation.0, context.worker.0));
+    let temporary = place.hidden().join(format!(
+        "owner-g{:06}-w{:04}",
+        context.generation.0, context.worker.0
+    ));
     let created = place.disk.create(&temporary).and_then(|mut file| {
         file.write_all(&Owner::of(context).encode())?;
         file.sync()
@@ -91,7 +109,10 @@ pub(super) fn check(place: &Place, context: &SinkContext) -> Result<Claim> {
         Err(e) => return Err(failed("read", &path, &e)),
     };
     let Some(owner) = Owner::decode(&bytes) else {
-        return Err(Error::corrupt(format!("{} is damaged: it does not tell whose the output is", path.display())));
+        return Err(Error::corrupt(format!(
+            "{} is damaged: it does not tell whose the output is",
+            path.display()
+        )));
     };
     if owner == Owner::of(context) {
         return Ok(Claim::Ours);

@@ -19,7 +19,11 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(context: &SinkContext, dir: &Path, extension: &'static str) -> Self {
-        Self { disk: Arc::clone(&context.disk), dir: context.path(dir).to_owned(), extension }
+        Self {
+            disk: Arc::clone(&context.disk),
+            dir: context.path(dir).to_owned(),
+            extension,
+        }
     }
 
     /// The directory that hides what is not visible.
@@ -42,7 +46,10 @@ impl Place {
     /// The visible files of this output; other files in the directory are not ours.
     pub(super) fn visible(&self) -> Result<Vec<Finished>> {
         let names = self.list(&self.dir)?;
-        Ok(names.iter().filter_map(|name| Finished::parse(name, self.extension)).collect())
+        Ok(names
+            .iter()
+            .filter_map(|name| Finished::parse(name, self.extension))
+            .collect())
     }
 
     /// The names in a directory, none if it does not exist.
@@ -73,7 +80,9 @@ impl Place {
     }
 
     pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        self.disk.rename(from, to).map_err(|e| failed("rename", from, &e))
+        self.disk
+            .rename(from, to)
+            .map_err(|e| failed("rename", from, &e))
     }
 
     pub(super) fn sync_dir(&self, dir: &Path) -> Result<()> {
@@ -85,7 +94,9 @@ impl Place {
 pub(super) fn failed(action: &str, path: &Path, error: &io::Error) -> Error {
     let message = format!("cannot {action} {}: {error}", path.display());
     match error.kind() {
-        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists | io::ErrorKind::PermissionDenied => Error::invalid(message),
+        io::ErrorKind::NotADirectory
+        | io::ErrorKind::AlreadyExists
+        | io::ErrorKind::PermissionDenied => Error::invalid(message),
         _ => Error::unavailable(message),
     }
 }

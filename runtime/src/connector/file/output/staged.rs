@@ -44,7 +44,11 @@ struct Written {
 impl StagedFile {
     /// A file that will be made at `path` when the first chunk is written.
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, queue: Mutex::default(), file: Mutex::default() }
+        Self {
+            path,
+            queue: Mutex::default(),
+            file: Mutex::default(),
+        }
     }
 
     /// Queues a chunk behind all others.
@@ -58,17 +62,29 @@ impl StagedFile {
     pub(super) fn write_queued(&self, disk: &dyn Disk) -> Result<()> {
         match self.file.try_lock() {
             Ok(written) => self.drain(written, disk).map(drop),
-            Err(TryLockError::WouldBlock) if self.queue.lock().expect(NO_PANIC).bytes <= MAX_QUEUED_BYTES => Ok(()),
-            Err(_) => self.drain(self.file.lock().expect(NO_PANIC), disk).map(drop),
+            Err(TryLockError::WouldBlock)
+                if self.queue.lock().expect(NO_PANIC).bytes <= MAX_QUEUED_BYTES =>
+            {
+                Ok(())
+            }
+            Err(_) => self
+                .drain(self.file.lock().expect(NO_PANIC), disk)
+                .map(drop),
         }
     }
 
     /// Writes the queue and makes at least the first `len` bytes durable.
     pub(super) fn sync(&self, len: u64, disk: &dyn Disk) -> Result<()> {
         let mut written = self.drain(self.file.lock().expect(NO_PANIC), disk)?;
-        assert!(written.len >= len, "all bytes up to a barrier are queued before its commit is prepared");
+        assert!(
+            written.len >= len,
+            "all bytes up to a barrier are queued before its commit is prepared"
+        );
         if written.synced < len {
-            let file = written.file.as_mut().expect("a file with bytes has been made");
+            let file = written
+                .file
+                .as_mut()
+                .expect("a file with bytes has been made");
             let synced = file.sync().map_err(|e| failed("sync", &self.path, &e));
             written.keep_failure(synced)?;
             written.synced = written.len;
@@ -76,13 +92,19 @@ impl StagedFile {
         Ok(())
     }
 
-    fn drain<'a>(&self, mut written: MutexGuard<'a, Written>, disk: &dyn Disk) -> Result<MutexGuard<'a, Written>> {
+    fn drain<'a>(
+        &self,
+        mut written: MutexGuard<'a, Written>,
+        disk: &dyn Disk,
+    ) -> Result<MutexGuard<'a, Written>> {
         if let Some(error) = &written.failed {
             return Err(error.clone());
         }
         let queue = mem::take(&mut *self.queue.lock().expect(NO_PANIC));
         for chunk in queue.chunks {
-            let appended = written.append(&self.path, &chunk, disk).map_err(|e| failed("write", &self.path, &e));
+            let appended = written
+                .append(&self.path, &chunk, disk)
+                .map_err(|e| failed("write", &self.path, &e));
             written.keep_failure(appended)?;
         }
         Ok(written)

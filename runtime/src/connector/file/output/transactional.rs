@@ -21,7 +21,10 @@ pub(super) struct FileOutput {
 
 impl FileOutput {
     pub(super) fn new(dir: &Path, extension: &'static str) -> Self {
-        Self { dir: dir.to_owned(), extension }
+        Self {
+            dir: dir.to_owned(),
+            extension,
+        }
     }
 
     /// The directory, which must not belong to anyone else.
@@ -56,7 +59,11 @@ impl Transactional for FileOutput {
         for file in &later {
             place.remove(&place.visible_path(*file))?;
         }
-        if later.is_empty() { Ok(()) } else { place.sync_dir(&place.dir) }
+        if later.is_empty() {
+            Ok(())
+        } else {
+            place.sync_dir(&place.dir)
+        }
     }
 
     fn clear(&self, context: &SinkContext) -> Result<()> {
@@ -71,14 +78,30 @@ impl Transactional for FileOutput {
         remove_staged(&place, &BTreeSet::new())
     }
 
-    fn discard_staged(&self, context: &SinkContext, named: &[Committable], unfinished: &[Vec<u8>]) -> Result<()> {
+    fn discard_staged(
+        &self,
+        context: &SinkContext,
+        named: &[Committable],
+        unfinished: &[Vec<u8>],
+    ) -> Result<()> {
         let place = self.place(context)?;
         let mut kept = BTreeSet::new();
         for committable in named {
-            kept.insert(FileCommittable::decode(committable)?.file.part.staged_name(self.extension));
+            kept.insert(
+                FileCommittable::decode(committable)?
+                    .file
+                    .part
+                    .staged_name(self.extension),
+            );
         }
         for unfinished in unfinished {
-            kept.insert(Unfinished::decode(unfinished)?.0.file.part.staged_name(self.extension));
+            kept.insert(
+                Unfinished::decode(unfinished)?
+                    .0
+                    .file
+                    .part
+                    .staged_name(self.extension),
+            );
         }
         remove_staged(&place, &kept)
     }
@@ -90,7 +113,10 @@ impl Transactional for FileOutput {
         match place.len(&staged)? {
             Some(len) if len < held.len => Err(cut_short(&staged, held.len, len)),
             Some(_) => {
-                let cut = place.disk.open_at(&staged, held.len).and_then(|mut file| file.sync());
+                let cut = place
+                    .disk
+                    .open_at(&staged, held.len)
+                    .and_then(|mut file| file.sync());
                 cut.map_err(|e| failed("cut", &staged, &e))?;
                 Ok(vec![held.encode()])
             }
@@ -101,14 +127,19 @@ impl Transactional for FileOutput {
     }
 
     fn committer(&self, context: &SinkContext) -> Arc<dyn Committer> {
-        Arc::new(FileCommitter { place: Place::new(context, &self.dir, self.extension) })
+        Arc::new(FileCommitter {
+            place: Place::new(context, &self.dir, self.extension),
+        })
     }
 }
 
 /// Makes visible files staged again, so that they can be cut to what a checkpoint held.
 fn hide(place: &Place, files: &[Finished]) -> Result<()> {
     let staging = place.staging();
-    place.disk.create_dir_all(&staging).map_err(|e| failed("make", &staging, &e))?;
+    place
+        .disk
+        .create_dir_all(&staging)
+        .map_err(|e| failed("make", &staging, &e))?;
     for file in files {
         let visible = place.visible_path(*file);
         place.rename(&visible, &place.staged_path(file.part))?;
@@ -123,15 +154,27 @@ fn hide(place: &Place, files: &[Finished]) -> Result<()> {
 /// Removes staged files but those whose names are kept, and what an interrupted claim left.
 fn remove_staged(place: &Place, kept: &BTreeSet<String>) -> Result<()> {
     let (hidden, staging) = (place.hidden(), place.staging());
-    for name in place.list(&hidden)?.iter().filter(|name| name.starts_with("owner-")) {
+    for name in place
+        .list(&hidden)?
+        .iter()
+        .filter(|name| name.starts_with("owner-"))
+    {
         place.remove(&hidden.join(name))?;
     }
     let mut removed = false;
-    for name in place.list(&staging)?.iter().filter(|name| !kept.contains(*name)) {
+    for name in place
+        .list(&staging)?
+        .iter()
+        .filter(|name| !kept.contains(*name))
+    {
         place.remove(&staging.join(name))?;
         removed = true;
     }
-    if removed { place.sync_dir(&staging) } else { Ok(()) }
+    if removed {
+        place.sync_dir(&staging)
+    } else {
+        Ok(())
+    }
 }
 
 /// Gives staged files their visible names.
@@ -143,9 +186,15 @@ impl Committer for FileCommitter {
     fn commit(&self, permit: &CommitPermit, committable: &Committable) -> Result<()> {
         let held = FileCommittable::decode(committable)?;
         let (last, permitted) = (held.file.last, permit.epoch());
-        assert!(last <= permitted, "the output of epoch {last} is committed with a permit for epoch {permitted}");
+        assert!(
+            last <= permitted,
+            "the output of epoch {last} is committed with a permit for epoch {permitted}"
+        );
         let place = &self.place;
-        let (staged, visible) = (place.staged_path(held.file.part), place.visible_path(held.file));
+        let (staged, visible) = (
+            place.staged_path(held.file.part),
+            place.visible_path(held.file),
+        );
         match place.len(&staged)? {
             Some(len) if len != held.len => return Err(cut_short(&staged, held.len, len)),
             // CRASH: the file is whole and durable since its barrier, so a reader sees all of it or nothing.

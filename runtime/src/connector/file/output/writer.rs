@@ -34,7 +34,9 @@ impl FileCommittable {
 
     pub(super) fn decode(committable: &Committable) -> Result<Self> {
         let decoded = bitcode::deserialize(&committable.0);
-        decoded.map_err(|e| Error::corrupt(format!("a committable of a file sink does not decode: {e}")))
+        decoded.map_err(|e| {
+            Error::corrupt(format!("a committable of a file sink does not decode: {e}"))
+        })
     }
 }
 
@@ -48,8 +50,11 @@ impl Unfinished {
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
-        bitcode::deserialize(bytes)
-            .map_err(|e| Error::corrupt(format!("an unfinished file of a file sink does not decode: {e}")))
+        bitcode::deserialize(bytes).map_err(|e| {
+            Error::corrupt(format!(
+                "an unfinished file of a file sink does not decode: {e}"
+            ))
+        })
     }
 }
 
@@ -90,7 +95,12 @@ struct Full {
 }
 
 impl<F: RowFormat> FileWriter<F> {
-    pub(in crate::connector::file) fn open(dir: &Path, format: F, roll: Roll, context: &SinkContext) -> Result<Self> {
+    pub(in crate::connector::file) fn open(
+        dir: &Path,
+        format: F,
+        roll: Roll,
+        context: &SinkContext,
+    ) -> Result<Self> {
         let place = Place::new(context, dir, F::EXTENSION);
         owner::claim(&place, context)?;
         Ok(Self {
@@ -108,7 +118,11 @@ impl<F: RowFormat> FileWriter<F> {
     }
 
     fn begin(&mut self) -> Current<F::Encoder> {
-        let part = Part { generation: self.generation, worker: self.worker, number: self.next_number };
+        let part = Part {
+            generation: self.generation,
+            worker: self.worker,
+            number: self.next_number,
+        };
         self.next_number += 1;
         Current {
             encoder: self.format.encoder(),
@@ -136,7 +150,9 @@ impl<F: RowFormat> FileWriter<F> {
     #[cold]
     #[inline(never)]
     fn pass_on(&mut self) -> Result<()> {
-        let Some(current) = &mut self.current else { return Ok(()) };
+        let Some(current) = &mut self.current else {
+            return Ok(());
+        };
         current.flush();
         let full = matches!(self.roll, Roll::Size(max) if current.flushed >= max);
         let written = current.staged.write_queued(&*self.place.disk);
@@ -152,17 +168,26 @@ impl<E> Current<E> {
     /// Whether there are enough rows to be written out, or to fill the file.
     fn has_enough(&self, roll: Roll) -> bool {
         let buffered = self.buffer.len();
-        buffered >= BUFFER_BYTES || matches!(roll, Roll::Size(max) if self.flushed + buffered as u64 >= max)
+        buffered >= BUFFER_BYTES
+            || matches!(roll, Roll::Size(max) if self.flushed + buffered as u64 >= max)
     }
 
     fn flush(&mut self) {
         self.flushed += self.buffer.len() as u64;
-        self.staged.push(mem::replace(&mut self.buffer, Vec::with_capacity(BUFFER_BYTES)));
+        self.staged.push(mem::replace(
+            &mut self.buffer,
+            Vec::with_capacity(BUFFER_BYTES),
+        ));
     }
 
     fn end(self) -> Full {
         assert!(self.buffer.is_empty(), "a file is flushed before it ends");
-        Full { staged: self.staged, part: self.part, first: self.first, len: self.flushed }
+        Full {
+            staged: self.staged,
+            part: self.part,
+            first: self.first,
+            len: self.flushed,
+        }
     }
 }
 
@@ -196,20 +221,36 @@ impl<T: Serialize, F: RowFormat> SinkWriter<T> for FileWriter<F> {
             current.flush();
             current.first.get_or_insert(epoch);
         }
-        if let Some(current) = self.current.take_if(|current| ends_at(barrier, self.roll, now.saturating_sub(current.begun))) {
+        if let Some(current) = self
+            .current
+            .take_if(|current| ends_at(barrier, self.roll, now.saturating_sub(current.begun)))
+        {
             self.full.push(current.end());
         }
         let committable = |part, first: Option<Epoch>, len| {
-            let file = Finished { part, first: first.unwrap_or(epoch), last: epoch };
+            let file = Finished {
+                part,
+                first: first.unwrap_or(epoch),
+                last: epoch,
+            };
             FileCommittable { file, len }
         };
         let mut prepared = Prepared::default();
         let mut files = Vec::new();
         for full in mem::take(&mut self.full) {
-            prepared.committables.push(committable(full.part, full.first, full.len).encode());
+            prepared
+                .committables
+                .push(committable(full.part, full.first, full.len).encode());
             files.push((full.staged, full.len));
         }
-        if let Some(Current { staged, part, first, flushed, .. }) = &self.current {
+        if let Some(Current {
+            staged,
+            part,
+            first,
+            flushed,
+            ..
+        }) = &self.current
+        {
             prepared.unfinished = Some(Unfinished(committable(*part, *first, *flushed)).encode());
             files.push((Arc::clone(staged), *flushed));
         }
@@ -228,5 +269,9 @@ fn make_durable(place: &Place, files: &[(Arc<StagedFile>, u64)]) -> Result<()> {
         staged.sync(*len, &*place.disk)?;
     }
     // CRASH: a manifest must not name a file whose own name could still be lost.
-    if files.is_empty() { Ok(()) } else { place.sync_dir(&place.staging()) }
+    if files.is_empty() {
+        Ok(())
+    } else {
+        place.sync_dir(&place.staging())
+    }
 }

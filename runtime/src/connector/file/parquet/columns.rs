@@ -76,7 +76,11 @@ pub(super) enum Cell<'a> {
 }
 
 /// Opens the columns that `fields` names, in the order of the file.
-pub(super) fn open(path: &Path, group: &dyn RowGroupReader, fields: &Fields) -> crate::Result<Vec<Column>> {
+pub(super) fn open(
+    path: &Path,
+    group: &dyn RowGroupReader,
+    fields: &Fields,
+) -> crate::Result<Vec<Column>> {
     let schema = group.metadata().schema_descr();
     let wanted = |i: usize, name: &str| match fields {
         Fields::Named(names) => names.contains(&name),
@@ -87,7 +91,10 @@ pub(super) fn open(path: &Path, group: &dyn RowGroupReader, fields: &Fields) -> 
         && *n > schema.num_columns()
     {
         let names = listed(schema.columns().iter().map(|c| c.name()));
-        return Err(Error::invalid(format!("{} has the columns {names}; the record has {n} fields", path.display())));
+        return Err(Error::invalid(format!(
+            "{} has the columns {names}; the record has {n} fields",
+            path.display()
+        )));
     }
     let mut columns = Vec::new();
     for (i, descriptor) in schema.columns().iter().enumerate() {
@@ -102,10 +109,23 @@ pub(super) fn open(path: &Path, group: &dyn RowGroupReader, fields: &Fields) -> 
                 path.display()
             )));
         };
-        let reader = group.get_column_reader(i).map_err(|e| unreadable(path, &e))?;
-        let levels = Levels { max: descriptor.max_def_level(), buffer: Vec::new(), places: Vec::new() };
+        let reader = group
+            .get_column_reader(i)
+            .map_err(|e| unreadable(path, &e))?;
+        let levels = Levels {
+            max: descriptor.max_def_level(),
+            buffer: Vec::new(),
+            places: Vec::new(),
+        };
         let values = Values::Bool(Vec::new());
-        columns.push(Column { name: name.clone(), type_name, meaning, reader, levels, values });
+        columns.push(Column {
+            name: name.clone(),
+            type_name,
+            meaning,
+            reader,
+            levels,
+            values,
+        });
     }
     Ok(columns)
 }
@@ -115,7 +135,9 @@ fn type_name(descriptor: &ColumnDescriptor) -> String {
     let physical = descriptor.physical_type();
     let nested = if is_nested(descriptor) { "nested " } else { "" };
     let logical = match (descriptor.converted_type(), descriptor.logical_type_ref()) {
-        (ConvertedType::NONE, Some(LogicalType::Timestamp(t))) => format!(" (TIMESTAMP, {:?})", t.unit),
+        (ConvertedType::NONE, Some(LogicalType::Timestamp(t))) => {
+            format!(" (TIMESTAMP, {:?})", t.unit)
+        }
         (ConvertedType::NONE, Some(LogicalType::Float16)) => " (FLOAT16)".to_owned(),
         (ConvertedType::NONE, _) => String::new(),
         (converted, _) => format!(" ({converted})"),
@@ -146,9 +168,10 @@ fn meaning(descriptor: &ColumnDescriptor) -> Option<Meaning> {
         None => match descriptor.converted_type() {
             ConvertedType::TIMESTAMP_MICROS => Some(Meaning::Fraction(1_000)),
             ConvertedType::DATE => Some(Meaning::Days),
-            ConvertedType::UINT_8 | ConvertedType::UINT_16 | ConvertedType::UINT_32 | ConvertedType::UINT_64 => {
-                Some(Meaning::Unsigned)
-            }
+            ConvertedType::UINT_8
+            | ConvertedType::UINT_16
+            | ConvertedType::UINT_32
+            | ConvertedType::UINT_64 => Some(Meaning::Unsigned),
             ConvertedType::UTF8 | ConvertedType::ENUM | ConvertedType::JSON => Some(Meaning::Text),
             ConvertedType::DECIMAL => None,
             _ => Some(Meaning::Plain),
@@ -170,7 +193,14 @@ impl Column {
             ColumnReader::ByteArrayColumnReader(r) => r.skip_records(rows),
             ColumnReader::FixedLenByteArrayColumnReader(r) => r.skip_records(rows),
         }?;
-        if skipped == rows { Ok(()) } else { Err(ParquetError::EOF(format!("column `{}` is too short", self.name))) }
+        if skipped == rows {
+            Ok(())
+        } else {
+            Err(ParquetError::EOF(format!(
+                "column `{}` is too short",
+                self.name
+            )))
+        }
     }
 
     /// Decodes the next batch of at most `rows` rows, and gives the number of rows it has.
@@ -178,12 +208,18 @@ impl Column {
         let levels = &mut self.levels;
         let reuse = std::mem::replace(&mut self.values, Values::Bool(Vec::new()));
         let (read, values) = match &mut self.reader {
-            ColumnReader::BoolColumnReader(r) => batch(r, rows, levels, Vec::new()).map(|(n, v)| (n, Values::Bool(v))),
+            ColumnReader::BoolColumnReader(r) => {
+                batch(r, rows, levels, Vec::new()).map(|(n, v)| (n, Values::Bool(v)))
+            }
             ColumnReader::Int32ColumnReader(r) => {
                 batch(r, rows, levels, Vec::new()).map(|(n, v)| (n, of_i32(&v, self.meaning)))
             }
             ColumnReader::Int64ColumnReader(r) => {
-                let reused = if let Values::Int(v) = reuse { v } else { Vec::new() };
+                let reused = if let Values::Int(v) = reuse {
+                    v
+                } else {
+                    Vec::new()
+                };
                 batch(r, rows, levels, reused).map(|(n, v)| (n, of_i64(v, self.meaning)))
             }
             ColumnReader::Int96ColumnReader(r) => batch(r, rows, levels, Vec::new())
@@ -195,11 +231,20 @@ impl Column {
                 batch(r, rows, levels, Vec::new()).map(|(n, v)| (n, Values::Double(v)))
             }
             ColumnReader::ByteArrayColumnReader(r) => {
-                let reused = if let Values::Text(v) | Values::Bytes(v) = reuse { v } else { Vec::new() };
+                let reused = if let Values::Text(v) | Values::Bytes(v) = reuse {
+                    v
+                } else {
+                    Vec::new()
+                };
                 batch(r, rows, levels, reused).map(|(n, v)| (n, of_bytes(v, self.meaning)))
             }
             ColumnReader::FixedLenByteArrayColumnReader(r) => batch(r, rows, levels, Vec::new())
-                .map(|(n, v)| (n, of_bytes(v.into_iter().map(ByteArray::from).collect(), self.meaning))),
+                .map(|(n, v)| {
+                    (
+                        n,
+                        of_bytes(v.into_iter().map(ByteArray::from).collect(), self.meaning),
+                    )
+                }),
         }?;
         self.values = values;
         Ok(read)
@@ -257,15 +302,29 @@ fn batch<D: DataType>(
 
 fn of_i32(values: &[i32], meaning: Meaning) -> Values {
     match meaning {
-        Meaning::Unsigned => Values::Unsigned(values.iter().map(|v| u64::from(v.cast_unsigned())).collect()),
-        Meaning::Days => Values::Int(values.iter().map(|v| i64::from(*v) * MILLIS_PER_DAY).collect()),
-        Meaning::Plain | Meaning::Fraction(_) | Meaning::Text => Values::Int(values.iter().map(|v| i64::from(*v)).collect()),
+        Meaning::Unsigned => Values::Unsigned(
+            values
+                .iter()
+                .map(|v| u64::from(v.cast_unsigned()))
+                .collect(),
+        ),
+        Meaning::Days => Values::Int(
+            values
+                .iter()
+                .map(|v| i64::from(*v) * MILLIS_PER_DAY)
+                .collect(),
+        ),
+        Meaning::Plain | Meaning::Fraction(_) | Meaning::Text => {
+            Values::Int(values.iter().map(|v| i64::from(*v)).collect())
+        }
     }
 }
 
 fn of_i64(mut values: Vec<i64>, meaning: Meaning) -> Values {
     match meaning {
-        Meaning::Unsigned => return Values::Unsigned(values.into_iter().map(i64::cast_unsigned).collect()),
+        Meaning::Unsigned => {
+            return Values::Unsigned(values.into_iter().map(i64::cast_unsigned).collect());
+        }
         // Constant divisors, because a division by a variable costs ten times as much.
         Meaning::Fraction(1_000) => values.iter_mut().for_each(|v| *v = v.div_euclid(1_000)),
         Meaning::Fraction(n) => values.iter_mut().for_each(|v| *v = v.div_euclid(n)),
@@ -277,6 +336,8 @@ fn of_i64(mut values: Vec<i64>, meaning: Meaning) -> Values {
 fn of_bytes(values: Vec<ByteArray>, meaning: Meaning) -> Values {
     match meaning {
         Meaning::Text => Values::Text(values),
-        Meaning::Plain | Meaning::Unsigned | Meaning::Days | Meaning::Fraction(_) => Values::Bytes(values),
+        Meaning::Plain | Meaning::Unsigned | Meaning::Days | Meaning::Fraction(_) => {
+            Values::Bytes(values)
+        }
     }
 }

@@ -28,7 +28,10 @@ impl Fields {
 
 /// A comma-separated list for messages.
 pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 struct Asking;
@@ -67,7 +70,11 @@ impl<'de> Deserializer<'de> for Asking {
         Err(Answer(Fields::Named(fields)))
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, _visitor: V) -> Result<V::Value, Answer> {
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        len: usize,
+        _visitor: V,
+    ) -> Result<V::Value, Answer> {
         Err(Answer(Fields::First(len)))
     }
 
@@ -80,7 +87,11 @@ impl<'de> Deserializer<'de> for Asking {
         Err(Answer(Fields::First(len)))
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Answer> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Answer> {
         visitor.visit_newtype_struct(self)
     }
 

@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::record::RecordError;
 
 /// Rows that are decoded at once.
-const BATCH_ROWS: usize = 4096;
+const BATCH_ROWS: usize = 1024;
 
 /// What a split of a Parquet file stores.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,8 +53,16 @@ pub(super) fn discover(path: &Path, split_rows: u64) -> Result<Vec<Split>> {
     for input in input_files(path, "parquet")? {
         let file = fs::File::open(&input.path).map_err(|e| failed(&input.path, &e))?;
         let reader = SerializedFileReader::new(file).map_err(|e| unreadable(&input.path, &e))?;
-        let rows = reader.metadata().row_groups().iter().map(|group| group.num_rows().max(0) as u64);
-        splits.extend(cut_row_groups(&input, &rows.collect::<Vec<_>>(), split_rows));
+        let rows = reader
+            .metadata()
+            .row_groups()
+            .iter()
+            .map(|group| group.num_rows().max(0) as u64);
+        splits.extend(cut_row_groups(
+            &input,
+            &rows.collect::<Vec<_>>(),
+            split_rows,
+        ));
     }
     Ok(splits)
 }
@@ -69,7 +77,14 @@ fn cut_row_groups(input: &InputFile, rows: &[u64], split_rows: u64) -> Vec<Split
             let (skip, end) = (part * rows / parts, (part + 1) * rows / parts);
             let rows_before = group_start + skip;
             let (file, file_len) = (input.name.clone(), input.len);
-            let spec = ParquetSplit { file, file_len, row_group, skip, rows: end - skip, rows_before };
+            let spec = ParquetSplit {
+                file,
+                file_len,
+                row_group,
+                skip,
+                rows: end - skip,
+                rows_before,
+            };
             splits.push(Split::new(input.split_id(rows_before), &spec));
         }
         group_start += rows;
@@ -83,7 +98,15 @@ fn unreadable(path: &Path, error: &ParquetError) -> Error {
         ParquetError::External(e) => e.downcast_ref::<std::io::Error>(),
         _ => None,
     };
-    io.map_or_else(|| Error::invalid(format!("cannot read {} as Parquet: {error}", path.display())), |e| failed(path, e))
+    io.map_or_else(
+        || {
+            Error::invalid(format!(
+                "cannot read {} as Parquet: {error}",
+                path.display()
+            ))
+        },
+        |e| failed(path, e),
+    )
 }
 
 /// An open split of a Parquet file.
@@ -108,20 +131,41 @@ impl<T: DeserializeOwned> ParquetReader<T> {
         let at = from.map_or(Ok(0), Offset::decode::<u64>)?;
         let (path, file) = open_again(path, &split.file, split.file_len)?;
         let reader = SerializedFileReader::new(file).map_err(|e| unreadable(&path, &e))?;
-        let group = reader.get_row_group(split.row_group).map_err(|e| unreadable(&path, &e))?;
+        let group = reader
+            .get_row_group(split.row_group)
+            .map_err(|e| unreadable(&path, &e))?;
         let rows = group.metadata().num_rows().max(0) as u64;
         if split.skip + split.rows > rows || at > split.rows {
             let (n, wanted) = (split.row_group, split.skip + split.rows);
-            let message = format!("{} was changed: row group {n} had {wanted} rows, and now has {rows}", path.display());
+            let message = format!(
+                "{} was changed: row group {n} had {wanted} rows, and now has {rows}",
+                path.display()
+            );
             return Err(Error::invalid(message));
         }
         let mut columns = columns::open(&path, &*group, &Fields::of::<T>())?;
         for column in &mut columns {
-            column.skip(split.skip + at).map_err(|e| unreadable(&path, &e))?;
+            column
+                .skip(split.skip + at)
+                .map_err(|e| unreadable(&path, &e))?;
         }
         let schema = group.metadata().schema_descr();
-        let names = fields::listed(schema.columns().iter().map(|c| c.path().parts()[0].as_str()));
-        Ok(Self { path, split, columns, names, at, in_batch: 0, batch_rows: 0, item: PhantomData })
+        let names = fields::listed(
+            schema
+                .columns()
+                .iter()
+                .map(|c| c.path().parts()[0].as_str()),
+        );
+        Ok(Self {
+            path,
+            split,
+            columns,
+            names,
+            at,
+            in_batch: 0,
+            batch_rows: 0,
+            item: PhantomData,
+        })
     }
 
     fn next_batch(&mut self) -> Result<()> {
@@ -131,7 +175,10 @@ impl<T: DeserializeOwned> ParquetReader<T> {
             let read = column.read(rows).map_err(|e| unreadable(&self.path, &e))?;
             if read != rows {
                 let (name, row) = (&column.name, first + read as u64);
-                return Err(Error::invalid(format!("{}: column `{name}` ends before row {row}", self.path.display())));
+                return Err(Error::invalid(format!(
+                    "{}: column `{name}` ends before row {row}",
+                    self.path.display()
+                )));
             }
         }
         (self.in_batch, self.batch_rows) = (0, rows);
@@ -149,21 +196,33 @@ impl<T: DeserializeOwned> ParquetReader<T> {
         let column = error.column.map(|i| &self.columns[i]);
         match (&*error.problem, column) {
             (RowProblem::Value(message), _) => {
-                let message = column.map_or(message.clone(), |c| format!("column `{}`: {message}", c.name));
+                let message = column.map_or(message.clone(), |c| {
+                    format!("column `{}`: {message}", c.name)
+                });
                 let raw = String::new();
-                Ok(RecordError { origin: path.to_string(), line: self.row_number(), column: None, message, raw })
+                Ok(RecordError {
+                    origin: path.to_string(),
+                    line: self.row_number(),
+                    column: None,
+                    message,
+                    raw,
+                })
             }
             (RowProblem::Missing(field), _) => {
                 let names = &self.names;
-                Err(Error::invalid(format!("{path} has no column `{field}`, which the record needs; it has {names}")))
+                Err(Error::invalid(format!(
+                    "{path} has no column `{field}`, which the record needs; it has {names}"
+                )))
             }
             (RowProblem::Type { found, wanted }, Some(c)) => {
                 let (name, of) = (&c.name, &c.type_name);
-                Err(Error::invalid(format!("{path}: column `{name}` is {of}, read as {found}; the record wants {wanted}")))
+                Err(Error::invalid(format!(
+                    "{path}: column `{name}` is {of}, read as {found}; the record wants {wanted}"
+                )))
             }
-            (RowProblem::Type { found, wanted }, None) => {
-                Err(Error::invalid(format!("{path}: a row is {found}, the record wants {wanted}")))
-            }
+            (RowProblem::Type { found, wanted }, None) => Err(Error::invalid(format!(
+                "{path}: a row is {found}, the record wants {wanted}"
+            ))),
         }
     }
 }
@@ -171,7 +230,12 @@ impl<T: DeserializeOwned> ParquetReader<T> {
 impl<T: DeserializeOwned> SplitReader for ParquetReader<T> {
     type Item = T;
 
-    fn fill(&mut self, out: &mut Vec<T>, errors: &mut Vec<RecordError>, limit: usize) -> Result<Fill> {
+    fn fill(
+        &mut self,
+        out: &mut Vec<T>,
+        errors: &mut Vec<RecordError>,
+        limit: usize,
+    ) -> Result<Fill> {
         let mut left = limit;
         while left > 0 && self.at < self.split.rows {
             if self.in_batch == self.batch_rows {
@@ -180,7 +244,10 @@ impl<T: DeserializeOwned> SplitReader for ParquetReader<T> {
             let n = left.min(self.batch_rows - self.in_batch);
             out.reserve(n);
             for row in self.in_batch..self.in_batch + n {
-                match T::deserialize(Row { columns: &self.columns, row }) {
+                match T::deserialize(Row {
+                    columns: &self.columns,
+                    row,
+                }) {
                     Ok(item) => out.push(item),
                     Err(error) => errors.push(self.error(&error)?),
                 }
@@ -189,7 +256,11 @@ impl<T: DeserializeOwned> SplitReader for ParquetReader<T> {
             self.in_batch += n;
             left -= n;
         }
-        Ok(if self.at == self.split.rows { Fill::Finished } else { Fill::More })
+        Ok(if self.at == self.split.rows {
+            Fill::Finished
+        } else {
+            Fill::More
+        })
     }
 
     fn offset(&self) -> Offset {

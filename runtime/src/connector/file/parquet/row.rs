@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    Visitor,
+};
 use serde::forward_to_deserialize_any;
 
 use super::columns::{Cell, Column};
@@ -40,7 +43,10 @@ pub(super) enum RowProblem {
 
 impl RowError {
     fn new(problem: RowProblem) -> Self {
-        Self { column: None, problem: Box::new(problem) }
+        Self {
+            column: None,
+            problem: Box::new(problem),
+        }
     }
 
     fn in_column(self, column: usize) -> Self {
@@ -68,8 +74,13 @@ impl de::Error for RowError {
 
     fn invalid_type(found: Unexpected<'_>, wanted: &dyn de::Expected) -> Self {
         match found {
-            Unexpected::Unit | Unexpected::Option => Self::custom(format_args!("is null, expected {wanted}")),
-            found => Self::new(RowProblem::Type { found: found.to_string(), wanted: wanted.to_string() }),
+            Unexpected::Unit | Unexpected::Option => {
+                Self::custom(format_args!("is null, expected {wanted}"))
+            }
+            found => Self::new(RowProblem::Type {
+                found: found.to_string(),
+                wanted: wanted.to_string(),
+            }),
         }
     }
 
@@ -85,7 +96,11 @@ impl<'de> Deserializer<'de> for Row<'_> {
         visitor.visit_map(Columns { row: self, next: 0 })
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, RowError> {
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        _len: usize,
+        visitor: V,
+    ) -> Result<V::Value, RowError> {
         self.deserialize_seq(visitor)
     }
 
@@ -102,7 +117,11 @@ impl<'de> Deserializer<'de> for Row<'_> {
         visitor.visit_seq(Columns { row: self, next: 0 })
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, RowError> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, RowError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -127,7 +146,8 @@ impl Columns<'_> {
     fn value<'de, S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, RowError> {
         let column = self.next;
         self.next += 1;
-        seed.deserialize(self.row.columns[column].cell(self.row.row)).map_err(|e| e.in_column(column))
+        seed.deserialize(self.row.columns[column].cell(self.row.row))
+            .map_err(|e| e.in_column(column))
     }
 }
 
@@ -135,9 +155,15 @@ impl<'de> MapAccess<'de> for Columns<'_> {
     type Error = RowError;
 
     #[inline]
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, RowError> {
-        let Some(column) = self.row.columns.get(self.next) else { return Ok(None) };
-        seed.deserialize(column.name.as_str().into_deserializer()).map(Some)
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, RowError> {
+        let Some(column) = self.row.columns.get(self.next) else {
+            return Ok(None);
+        };
+        seed.deserialize(column.name.as_str().into_deserializer())
+            .map(Some)
     }
 
     #[inline]
@@ -153,12 +179,20 @@ impl<'de> MapAccess<'de> for Columns<'_> {
 impl<'de> SeqAccess<'de> for Columns<'_> {
     type Error = RowError;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, RowError> {
-        if self.next == self.row.columns.len() { Ok(None) } else { self.value(seed).map(Some) }
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, RowError> {
+        if self.next == self.row.columns.len() {
+            Ok(None)
+        } else {
+            self.value(seed).map(Some)
+        }
     }
 }
 
 impl Cell<'_> {
+    #[inline]
     fn text(bytes: &[u8]) -> Result<&str, RowError> {
         std::str::from_utf8(bytes).map_err(|_| de::Error::custom("is not UTF-8"))
     }
@@ -190,7 +224,11 @@ impl<'de> Deserializer<'de> for Cell<'_> {
     }
 
     #[inline]
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, RowError> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, RowError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -202,7 +240,8 @@ impl<'de> Deserializer<'de> for Cell<'_> {
     ) -> Result<V::Value, RowError> {
         match self {
             Self::Text(v) | Self::Bytes(v) => {
-                let variant: de::value::StrDeserializer<'_, RowError> = Self::text(v)?.into_deserializer();
+                let variant: de::value::StrDeserializer<'_, RowError> =
+                    Self::text(v)?.into_deserializer();
                 variant.deserialize_enum(name, variants, visitor)
             }
             other => other.deserialize_any(visitor),

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use ::parquet::data_type::{BoolType, ByteArrayType, DoubleType, FloatType, Int32Type, Int64Type, Int96, Int96Type};
+use ::parquet::data_type::{
+    BoolType, ByteArrayType, DoubleType, FloatType, Int32Type, Int64Type, Int96, Int96Type,
+};
 use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::parser::parse_message_type;
@@ -32,7 +34,11 @@ fn write_flights(groups: &[usize]) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("flights.parquet");
     let schema = Arc::new(parse_message_type(SCHEMA).expect("the schema is well-formed"));
-    let properties = Arc::new(WriterProperties::builder().set_data_page_row_count_limit(100).build());
+    let properties = Arc::new(
+        WriterProperties::builder()
+            .set_data_page_row_count_limit(100)
+            .build(),
+    );
     let file = fs::File::create(&path).expect("the directory is writable");
     let mut writer = SerializedFileWriter::new(file, schema, properties).expect("a writer");
     let mut start = 0_i64;
@@ -46,10 +52,16 @@ fn write_flights(groups: &[usize]) -> (TempDir, PathBuf) {
 
 macro_rules! column {
     ($group:ident, $type:ty, $levels:expr, $values:expr) => {
-        let mut column = $group.next_column().expect("no error").expect("one more column");
+        let mut column = $group
+            .next_column()
+            .expect("no error")
+            .expect("one more column");
         let levels: Option<Vec<i16>> = $levels;
         let values: Vec<_> = $values;
-        column.typed::<$type>().write_batch(&values, levels.as_deref(), None).expect("a column of this type");
+        column
+            .typed::<$type>()
+            .write_batch(&values, levels.as_deref(), None)
+            .expect("a column of this type");
         column.close().expect("the column is complete");
     };
 }
@@ -58,18 +70,80 @@ fn write_group(writer: &mut SerializedFileWriter<fs::File>, rows: std::ops::Rang
     let mut group = writer.next_row_group().expect("a row group");
     let every_third_null = || Some(rows.clone().map(|i| i16::from(i % 3 != 0)).collect());
     let present = || rows.clone().filter(|i| i % 3 != 0);
-    column!(group, Int64Type, None, rows.clone().map(|i| (i - 2) * 1_000_000 + 1).collect());
-    column!(group, Int32Type, None, rows.clone().map(|i| i as i32 - 10).collect());
-    column!(group, DoubleType, every_third_null(), present().map(|i| i as f64 / 2.0).collect());
-    column!(group, ByteArrayType, None, rows.clone().map(|i| format!("O{}", i % 7).as_str().into()).collect());
-    column!(group, ByteArrayType, every_third_null(), present().map(|i| format!("D{i}").as_str().into()).collect());
-    column!(group, BoolType, None, rows.clone().map(|i| i % 2 == 0).collect());
-    column!(group, FloatType, None, rows.clone().map(|i| i as f32).collect());
-    column!(group, Int32Type, None, rows.clone().map(|i| i as i32 - 1).collect());
-    column!(group, Int96Type, None, rows.clone().map(int96_of_seconds).collect());
-    column!(group, Int64Type, None, rows.clone().map(|i| i - 1).collect());
-    column!(group, Int64Type, every_third_null(), present().map(|i| i * 1_000_000 - 1).collect());
-    column!(group, Int32Type, None, rows.clone().map(|i| i as i32).collect());
+    column!(
+        group,
+        Int64Type,
+        None,
+        rows.clone().map(|i| (i - 2) * 1_000_000 + 1).collect()
+    );
+    column!(
+        group,
+        Int32Type,
+        None,
+        rows.clone().map(|i| i as i32 - 10).collect()
+    );
+    column!(
+        group,
+        DoubleType,
+        every_third_null(),
+        present().map(|i| i as f64 / 2.0).collect()
+    );
+    column!(
+        group,
+        ByteArrayType,
+        None,
+        rows.clone()
+            .map(|i| format!("O{}", i % 7).as_str().into())
+            .collect()
+    );
+    column!(
+        group,
+        ByteArrayType,
+        every_third_null(),
+        present().map(|i| format!("D{i}").as_str().into()).collect()
+    );
+    column!(
+        group,
+        BoolType,
+        None,
+        rows.clone().map(|i| i % 2 == 0).collect()
+    );
+    column!(
+        group,
+        FloatType,
+        None,
+        rows.clone().map(|i| i as f32).collect()
+    );
+    column!(
+        group,
+        Int32Type,
+        None,
+        rows.clone().map(|i| i as i32 - 1).collect()
+    );
+    column!(
+        group,
+        Int96Type,
+        None,
+        rows.clone().map(int96_of_seconds).collect()
+    );
+    column!(
+        group,
+        Int64Type,
+        None,
+        rows.clone().map(|i| i - 1).collect()
+    );
+    column!(
+        group,
+        Int64Type,
+        every_third_null(),
+        present().map(|i| i * 1_000_000 - 1).collect()
+    );
+    column!(
+        group,
+        Int32Type,
+        None,
+        rows.clone().map(|i| i as i32).collect()
+    );
     group.close().expect("the row group is complete");
 }
 
@@ -80,7 +154,10 @@ fn int96_of_seconds(seconds: i64) -> Int96 {
     int96
 }
 
-fn read<T: DeserializeOwned + 'static>(source: &File<T, super::super::Parquet>, splits: &[Split]) -> Result<Vec<T>> {
+fn read<T: DeserializeOwned + 'static>(
+    source: &File<T, super::super::Parquet>,
+    splits: &[Split],
+) -> Result<Vec<T>> {
     let mut records = Vec::new();
     for split in splits {
         let mut reader = source.open(split, None)?;
@@ -133,7 +210,10 @@ fn rows_become_structs_with_times_in_milliseconds() {
     let splits = source.discover().expect("a good file");
     assert_eq!(splits.len(), 3);
     assert_eq!(splits[2].id.as_str(), "flights.parquet@000000000051");
-    assert_eq!(read(&source, &splits).expect("good rows"), (0..351).map(flight).collect::<Vec<_>>());
+    assert_eq!(
+        read(&source, &splits).expect("good rows"),
+        (0..351).map(flight).collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -142,7 +222,10 @@ fn large_row_groups_are_shared_by_several_splits() {
     let source = File::parquet::<Flight>(&path).split_size(300);
     let splits = source.discover().expect("a good file");
     assert_eq!(splits.len(), 5);
-    assert_eq!(read(&source, &splits).expect("good rows"), (0..1_010).map(flight).collect::<Vec<_>>());
+    assert_eq!(
+        read(&source, &splits).expect("good rows"),
+        (0..1_010).map(flight).collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -153,10 +236,23 @@ fn a_split_goes_on_at_any_offset() {
     for stop in 0..=90 {
         let (mut records, mut errors) = (Vec::new(), Vec::new());
         let mut reader = source.open(&splits[1], None).expect("a good split");
-        let _more = reader.fill(&mut records, &mut errors, stop).expect("good rows");
-        let mut reader = source.open(&splits[1], Some(&reader.offset())).expect("a good offset");
-        assert_eq!(reader.fill(&mut records, &mut errors, 1_000).expect("good rows"), Fill::Finished);
-        assert_eq!(records, (10..100).map(flight).collect::<Vec<_>>(), "stopped at {stop}");
+        let _more = reader
+            .fill(&mut records, &mut errors, stop)
+            .expect("good rows");
+        let mut reader = source
+            .open(&splits[1], Some(&reader.offset()))
+            .expect("a good offset");
+        assert_eq!(
+            reader
+                .fill(&mut records, &mut errors, 1_000)
+                .expect("good rows"),
+            Fill::Finished
+        );
+        assert_eq!(
+            records,
+            (10..100).map(flight).collect::<Vec<_>>(),
+            "stopped at {stop}"
+        );
     }
 }
 
@@ -176,7 +272,10 @@ fn check_refused<T: DeserializeOwned + 'static>(expected: &str) {
     let splits = source.discover().expect("a good file");
     let error = read(&source, &splits).err().expect("the type does not fit");
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert_eq!(error.message().replace(&path.display().to_string(), "FILE"), expected);
+    assert_eq!(
+        error.message().replace(&path.display().to_string(), "FILE"),
+        expected
+    );
 }
 
 #[test]
@@ -200,7 +299,9 @@ fn a_record_that_does_not_fit_the_columns_is_refused_with_names_and_types() {
         "FILE has no column `tail`, which the record needs; it has `date`, `delay`, `distance`, `origin`, \
          `destination`, `cancelled`, `load`, `day`, `arrival`, `unsigned`, `seen`, `price`",
     );
-    check_refused::<Wrong>("FILE: column `delay` is INT32, read as integer `-10`; the record wants a string");
+    check_refused::<Wrong>(
+        "FILE: column `delay` is INT32, read as integer `-10`; the record wants a string",
+    );
     check_refused::<Price>(
         "FILE: column `price` is INT32 (DECIMAL), which cannot be read; leave it out of the record",
     );
@@ -220,12 +321,23 @@ fn a_value_that_does_not_fit_is_an_error_of_its_row_only() {
     let splits = source.discover().expect("a good file");
     let (mut records, mut errors) = (Vec::new(), Vec::new());
     let mut reader = source.open(&splits[0], None).expect("a good split");
-    assert_eq!(reader.fill(&mut records, &mut errors, 100).expect("a good file"), Fill::Finished);
+    assert_eq!(
+        reader
+            .fill(&mut records, &mut errors, 100)
+            .expect("a good file"),
+        Fill::Finished
+    );
     assert_eq!((records.len(), errors.len()), (3, 11));
     assert_eq!(errors[0].line, 1);
-    assert_eq!(errors[0].message, "column `delay`: invalid value: integer `-10`, expected u8");
+    assert_eq!(
+        errors[0].message,
+        "column `delay`: invalid value: integer `-10`, expected u8"
+    );
     assert_eq!(errors[10].line, 13);
-    assert_eq!(errors[10].message, "column `distance`: is null, expected f64");
+    assert_eq!(
+        errors[10].message,
+        "column `distance`: is null, expected f64"
+    );
 }
 
 #[test]
@@ -233,6 +345,8 @@ fn what_is_no_parquet_is_refused() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("flights.parquet");
     fs::write(&path, "date,delay\n").expect("the directory is writable");
-    let error = File::parquet::<Flight>(&path).discover().expect_err("no Parquet");
+    let error = File::parquet::<Flight>(&path)
+        .discover()
+        .expect_err("no Parquet");
     assert_eq!(error.kind(), ErrorKind::Invalid);
 }
