@@ -122,12 +122,7 @@ impl<K: Key, T: 'static, G: Aggregator<T>> PaneWindows<K, T, G> {
         }
         if self.present.one_open {
             let table = &mut self.panes.at(self.present.slots[0]).waiting;
-            let added = table.change(hash, &rec.key.0, rec.value, |acc, value| {
-                self.aggregator.add(acc, value);
-            });
-            if let Err(value) = added {
-                table.insert(hash, rec.key.0, self.aggregator.first(value));
-            }
+            add_to_one(table, &self.aggregator, hash, rec);
         } else if self.present.slots.is_empty() {
             late.push(rec);
         } else {
@@ -226,16 +221,22 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
         let mut hashes = [0; AHEAD];
         let mut records = batch.drain(..);
         while let Some(first) = records.as_slice().first() {
-            let keys = records.as_slice().iter().map(|rec| &rec.key.0);
-            // Most often they are all in the windows of the first.
             if !self.present.holds(first.time.0) {
                 self.look_up(first.time.0);
             }
-            self.panes
-                .table_ahead(self.present.slots.first())
-                .look_ahead(keys, &mut hashes);
-            for (hash, rec) in hashes.iter().zip(records.by_ref().take(AHEAD)) {
-                self.add(*hash, rec, out, late);
+            let next = records.as_slice();
+            let next = &next[..next.len().min(AHEAD)];
+            let all_here = next.iter().all(|rec| self.present.holds(rec.time.0));
+            let keys = next.iter().map(|rec| &rec.key.0);
+            let table = self.panes.table_ahead(self.present.slots.first());
+            table.look_ahead(keys, &mut hashes);
+            let next = hashes.iter().zip(records.by_ref().take(AHEAD));
+            if all_here && self.present.one_open {
+                let table = &mut self.panes.at(self.present.slots[0]).waiting;
+                let aggregator = &self.aggregator;
+                next.for_each(|(hash, rec)| add_to_one(table, aggregator, *hash, rec));
+            } else {
+                next.for_each(|(hash, rec)| self.add(*hash, rec, out, late));
             }
         }
     }
@@ -343,6 +344,22 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
                 }
             }),
         })
+    }
+}
+
+/// Adds a record to a window that has not fired.
+#[inline]
+fn add_to_one<K: Key, T, G: Aggregator<T>>(
+    table: &mut KeyedTable<K, G::Acc>,
+    aggregator: &G,
+    hash: u64,
+    rec: Rec<Keyed<K>, Timed, T>,
+) {
+    let added = table.change(hash, &rec.key.0, rec.value, |acc, value| {
+        aggregator.add(acc, value);
+    });
+    if let Err(value) = added {
+        table.insert(hash, rec.key.0, aggregator.first(value));
     }
 }
 
