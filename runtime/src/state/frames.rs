@@ -105,12 +105,21 @@ impl<K: Key, V: State> FrozenPiece<K, V> {
     }
 }
 
-fn put_sorted<K, T>(bytes: &mut Vec<u8>, tag: u8, namespace: Namespace, items: Vec<T>, key: impl Fn(&T) -> &K) -> Result<()>
+fn put_sorted<K, T>(
+    bytes: &mut Vec<u8>,
+    tag: u8,
+    namespace: Namespace,
+    items: Vec<T>,
+    key: impl Fn(&T) -> &K,
+) -> Result<()>
 where
     K: Key,
     T: Serialize,
 {
-    let mut order: Vec<(u64, T)> = items.into_iter().map(|item| (hash_of(key(&item)), item)).collect();
+    let mut order: Vec<(u64, T)> = items
+        .into_iter()
+        .map(|item| (hash_of(key(&item)), item))
+        .collect();
     order.sort_unstable_by_key(|(hash, _)| *hash);
     let mut order = order.into_iter().peekable();
     while let Some((first, item)) = order.next() {
@@ -148,7 +157,8 @@ fn frame(bytes: &mut Vec<u8>, tag: u8, payload: impl FnOnce(&mut Vec<u8>)) {
     let at = bytes.len();
     bytes.extend([0; 4]);
     payload(bytes);
-    let length = u32::try_from(bytes.len() - at - 4).expect("256 entries of state take less than 4 GiB");
+    let length =
+        u32::try_from(bytes.len() - at - 4).expect("256 entries of state take less than 4 GiB");
     bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
 }
 
@@ -201,14 +211,23 @@ pub(crate) fn read<K: Key, V: State>(
                 let keys: Vec<K> = payload.items()?;
                 let keys = keys.into_iter().map(|key| (hash_of(&key), key));
                 let keys = keys.map(|(hash, key)| check(span, hash).map(|()| (hash, key)));
-                let keys = keys.filter(|item| item.as_ref().map_or(true, |(hash, _)| owned.contains(*hash)));
+                let keys = keys.filter(|item| {
+                    item.as_ref()
+                        .map_or(true, |(hash, _)| owned.contains(*hash))
+                });
                 apply(Frame::Removed(namespace, keys.collect::<Result<_>>()?));
             }
             ENTRIES => {
                 let entries: Vec<(K, V)> = payload.items()?;
-                let entries = entries.into_iter().map(|(key, value)| (hash_of(&key), key, value));
-                let entries = entries.map(|(hash, key, value)| check(span, hash).map(|()| (hash, key, value)));
-                let entries = entries.filter(|item| item.as_ref().map_or(true, |(hash, ..)| owned.contains(*hash)));
+                let entries = entries
+                    .into_iter()
+                    .map(|(key, value)| (hash_of(&key), key, value));
+                let entries = entries
+                    .map(|(hash, key, value)| check(span, hash).map(|()| (hash, key, value)));
+                let entries = entries.filter(|item| {
+                    item.as_ref()
+                        .map_or(true, |(hash, ..)| owned.contains(*hash))
+                });
                 apply(Frame::Entries(namespace, entries.collect::<Result<_>>()?));
             }
             other => return Err(corrupt(format!("there is no frame with tag {other}"))),
@@ -219,7 +238,11 @@ pub(crate) fn read<K: Key, V: State>(
 
 /// A key outside of its frame's span would be lost or doubled on rescaling.
 fn check(span: HashSpan, hash: u64) -> Result<()> {
-    if span.contains(hash) { Ok(()) } else { Err(corrupt("a key is outside of the span of its frame")) }
+    if span.contains(hash) {
+        Ok(())
+    } else {
+        Err(corrupt("a key is outside of the span of its frame"))
+    }
 }
 
 fn corrupt(what: impl std::fmt::Display) -> Error {
@@ -231,13 +254,19 @@ struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, n: usize) -> Result<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(n).ok_or_else(|| corrupt("it ends in the middle of a frame"))?;
+        let (taken, rest) = self
+            .0
+            .split_at_checked(n)
+            .ok_or_else(|| corrupt("it ends in the middle of a frame"))?;
         self.0 = rest;
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk().ok_or_else(|| corrupt("it ends in the middle of a frame"))?;
+        let (taken, rest) = self
+            .0
+            .split_first_chunk()
+            .ok_or_else(|| corrupt("it ends in the middle of a frame"))?;
         self.0 = rest;
         Ok(*taken)
     }
@@ -259,18 +288,27 @@ impl<'a> Reader<'a> {
     }
 
     fn end(&self) -> Result<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(corrupt("a frame is longer than what it holds")) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(corrupt("a frame is longer than what it holds"))
+        }
     }
 
     fn header(&mut self, kind: LogicKind) -> Result<i64> {
         let (layout, logic, watermark) = (self.u8()?, self.u8()?, self.i64()?);
         self.end()?;
         if layout != LAYOUT {
-            let message = format!("keyed snapshot: layout {layout} is not known, this version reads layout {LAYOUT}");
+            let message = format!(
+                "keyed snapshot: layout {layout} is not known, this version reads layout {LAYOUT}"
+            );
             return Err(Error::incompatible(message));
         }
         if logic != kind as u8 {
-            let message = format!("keyed snapshot: written by a stage of kind {logic}, read by one of kind {}", kind as u8);
+            let message = format!(
+                "keyed snapshot: written by a stage of kind {logic}, read by one of kind {}",
+                kind as u8
+            );
             return Err(Error::incompatible(message));
         }
         Ok(watermark)
@@ -284,7 +322,10 @@ impl<'a> Reader<'a> {
             (2, end) => Namespace::Fired(end),
             _ => return Err(corrupt(format!("there is no table {table}"))),
         };
-        let span = HashSpan { first: self.u64()?, last: self.u64()? };
+        let span = HashSpan {
+            first: self.u64()?,
+            last: self.u64()?,
+        };
         if span.first > span.last {
             return Err(corrupt("a span is empty"));
         }
@@ -296,9 +337,13 @@ impl<'a> Reader<'a> {
         if count == 0 || count > FRAME_LIMIT {
             return Err(corrupt(format!("a frame holds {count} items")));
         }
-        let items: Vec<T> = bitcode::deserialize(self.0).map_err(|e| corrupt(format!("an item does not decode: {e}")))?;
+        let items: Vec<T> = bitcode::deserialize(self.0)
+            .map_err(|e| corrupt(format!("an item does not decode: {e}")))?;
         if items.len() != count {
-            return Err(corrupt(format!("a frame holds {} items and says {count}", items.len())));
+            return Err(corrupt(format!(
+                "a frame holds {} items and says {count}",
+                items.len()
+            )));
         }
         Ok(items)
     }

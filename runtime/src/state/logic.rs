@@ -33,7 +33,9 @@ pub enum Progress {
 /// A piece of frozen state, to be encoded on another thread.
 ///
 /// Encoded pieces follow each other in one snapshot object; each is self-describing.
-pub struct FrozenChunk(Box<dyn FnOnce(&mut Vec<u8>) -> Result<()> + Send>);
+pub struct FrozenChunk(Box<Encode>);
+
+type Encode = dyn FnOnce(&mut Vec<u8>) -> Result<()> + Send;
 
 impl FrozenChunk {
     /// A chunk that appends its encoding to a buffer.
@@ -66,7 +68,13 @@ pub trait KeyedLogic: 'static {
 
     /// Drains `batch` into the state. Results that are due at once go to `out`, records that are
     /// late against `watermark` (and so changed nothing) to `late`.
-    fn process(&mut self, batch: &mut Vec<Self::In>, watermark: i64, out: &mut Vec<Self::Out>, late: &mut Vec<Self::In>);
+    fn process(
+        &mut self,
+        batch: &mut Vec<Self::In>,
+        watermark: i64,
+        out: &mut Vec<Self::Out>,
+        late: &mut Vec<Self::In>,
+    );
 
     /// Emits what is due at `watermark`, about `budget` results a call (one key may overshoot).
     /// The watermark of successive calls never falls.
@@ -99,5 +107,6 @@ pub trait KeyedLogic: 'static {
     ///
     /// `Corrupt` where the bytes do not decode, `Incompatible` where another kind of stage wrote
     /// them. Never panics, whatever the bytes.
-    fn restore(&mut self, object: &[u8], groups: KeyGroupCount, range: KeyGroupRange) -> Result<()>;
+    fn restore(&mut self, object: &[u8], groups: KeyGroupCount, range: KeyGroupRange)
+    -> Result<()>;
 }

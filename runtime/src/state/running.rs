@@ -7,14 +7,14 @@ use std::marker::PhantomData;
 
 use crate::error::Result;
 use crate::ids::{KeyGroupCount, KeyGroupRange};
-use crate::key::{Key, hash_of};
+use crate::key::Key;
 use crate::record::{KeyValue, Keyed, Rec, Unkeyed};
 use crate::schema::Schema;
 
 use super::frames::{self, Frame, LogicKind, Namespace, Preamble};
 use super::logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
 use super::span::HashSpan;
-use super::table::KeyedTable;
+use super::table::{AHEAD, KeyedTable};
 use super::types::State;
 
 /// A table whose snapshots stand alone: one value for each key.
@@ -25,12 +25,24 @@ struct Values<K, V> {
 
 impl<K: Key, V: State> Values<K, V> {
     fn new() -> Self {
-        Self { table: KeyedTable::new(), preamble: None }
+        Self {
+            table: KeyedTable::new(),
+            preamble: None,
+        }
     }
 
     fn freeze(&mut self, scope: SnapshotScope) {
-        let cleared = self.table.freeze(scope).map(|span| (Namespace::Whole, span)).into_iter().collect();
-        self.preamble = Some(Preamble { kind: LogicKind::Values, watermark: i64::MIN, cleared });
+        let cleared = self
+            .table
+            .freeze(scope)
+            .map(|span| (Namespace::Whole, span))
+            .into_iter()
+            .collect();
+        self.preamble = Some(Preamble {
+            kind: LogicKind::Values,
+            watermark: i64::MIN,
+            cleared,
+        });
     }
 
     fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk> {
@@ -38,20 +50,33 @@ impl<K: Key, V: State> Values<K, V> {
         let piece = self.table.copy_frozen(budget);
         (preamble.is_some() || piece.is_some()).then(|| {
             FrozenChunk::new(move |bytes| {
-                preamble.into_iter().for_each(|preamble| preamble.encode(bytes));
+                if let Some(preamble) = preamble {
+                    preamble.encode(bytes);
+                }
                 piece.map_or(Ok(()), |piece| piece.encode(Namespace::Whole, bytes))
             })
         })
     }
 
-    fn restore(&mut self, object: &[u8], groups: KeyGroupCount, range: KeyGroupRange) -> Result<()> {
-        let Some(owned) = HashSpan::of_groups(groups, range) else { return Ok(()) };
+    fn restore(
+        &mut self,
+        object: &[u8],
+        groups: KeyGroupCount,
+        range: KeyGroupRange,
+    ) -> Result<()> {
+        let Some(owned) = HashSpan::of_groups(groups, range) else {
+            return Ok(());
+        };
         let table = &mut self.table;
         frames::read(object, LogicKind::Values, owned, |frame| match frame {
             Frame::Watermark(_) => {}
             Frame::Clear(_, span) => table.restore_clear(span),
-            Frame::Removed(_, keys) => keys.iter().for_each(|(hash, key)| table.restore_removal(*hash, key)),
-            Frame::Entries(_, entries) => entries.into_iter().for_each(|(hash, key, value)| table.restore(hash, key, value)),
+            Frame::Removed(_, keys) => keys
+                .iter()
+                .for_each(|(hash, key)| table.restore_removal(*hash, key)),
+            Frame::Entries(_, entries) => entries
+                .into_iter()
+                .for_each(|(hash, key, value)| table.restore(hash, key, value)),
         })
     }
 }
@@ -73,14 +98,19 @@ impl<K: Key, V: State> Values<K, V> {
 pub struct Fold<K, E, T, A, F> {
     values: Values<K, A>,
     init: A,
-    fold: F,
+    add: F,
     records: PhantomData<fn(E, T)>,
 }
 
 impl<K: Key, E, T, A: State, F: Fn(&mut A, T)> Fold<K, E, T, A, F> {
     /// A fold from `init`, by `fold`.
     pub fn new(init: A, fold: F) -> Self {
-        Self { values: Values::new(), init, fold, records: PhantomData }
+        Self {
+            values: Values::new(),
+            init,
+            add: fold,
+            records: PhantomData,
+        }
     }
 }
 
@@ -100,15 +130,42 @@ where
     }
 
     #[inline]
-    fn process(&mut self, batch: &mut Vec<Self::In>, _: i64, out: &mut Vec<Self::Out>, _: &mut Vec<Self::In>) {
-        let (table, init, fold) = (&mut self.values.table, &self.init, &self.fold);
+    fn process(
+        &mut self,
+        batch: &mut Vec<Self::In>,
+        _: i64,
+        out: &mut Vec<Self::Out>,
+        _: &mut Vec<Self::In>,
+    ) {
+        let (table, init, fold) = (&mut self.values.table, &self.init, &self.add);
         out.reserve(batch.len());
-        for Rec { key: Keyed(key), time, value } in batch.drain(..) {
-            let sum = table.upsert(hash_of(&key), &key, || init.clone());
-            fold(sum, value);
-            let value = sum.clone();
-            out.push(Rec { key: Unkeyed, time, value: KeyValue { key, value } });
-        }
+        for_each_hashed(
+            batch,
+            table,
+            |table,
+             hash,
+             Rec {
+                 key: Keyed(key),
+                 time,
+                 value,
+             }| {
+                let added = table.change(hash, &key, value, |sum, value| {
+                    fold(sum, value);
+                    sum.clone()
+                });
+                let value = added.unwrap_or_else(|value| {
+                    let mut sum = init.clone();
+                    fold(&mut sum, value);
+                    table.insert(hash, key.clone(), sum.clone());
+                    sum
+                });
+                out.push(Rec {
+                    key: Unkeyed,
+                    time,
+                    value: KeyValue { key, value },
+                });
+            },
+        );
     }
 
     fn fire(&mut self, _: i64, _: &mut Vec<Self::Out>, _: usize) -> Progress {
@@ -127,7 +184,12 @@ where
         self.values.table.len()
     }
 
-    fn restore(&mut self, object: &[u8], groups: KeyGroupCount, range: KeyGroupRange) -> Result<()> {
+    fn restore(
+        &mut self,
+        object: &[u8],
+        groups: KeyGroupCount,
+        range: KeyGroupRange,
+    ) -> Result<()> {
         self.values.restore(object, groups, range)
     }
 }
@@ -150,14 +212,18 @@ where
 /// ```
 pub struct Reduce<K, E, T, F> {
     values: Values<K, T>,
-    reduce: F,
+    merge: F,
     records: PhantomData<fn(E)>,
 }
 
 impl<K: Key, E, T: State, F: Fn(&mut T, T)> Reduce<K, E, T, F> {
     /// A reduction by `reduce`, which merges its second argument into its first.
     pub fn new(reduce: F) -> Self {
-        Self { values: Values::new(), reduce, records: PhantomData }
+        Self {
+            values: Values::new(),
+            merge: reduce,
+            records: PhantomData,
+        }
     }
 }
 
@@ -176,21 +242,40 @@ where
     }
 
     #[inline]
-    fn process(&mut self, batch: &mut Vec<Self::In>, _: i64, out: &mut Vec<Self::Out>, _: &mut Vec<Self::In>) {
-        let (table, reduce) = (&mut self.values.table, &self.reduce);
+    fn process(
+        &mut self,
+        batch: &mut Vec<Self::In>,
+        _: i64,
+        out: &mut Vec<Self::Out>,
+        _: &mut Vec<Self::In>,
+    ) {
+        let (table, reduce) = (&mut self.values.table, &self.merge);
         out.reserve(batch.len());
-        for Rec { key: Keyed(key), time, value } in batch.drain(..) {
-            let hash = hash_of(&key);
-            let value = if let Some(slot) = table.find(hash, &key) {
-                let merged = table.at(slot);
-                reduce(merged, value);
-                merged.clone()
-            } else {
-                table.insert(hash, key, value.clone());
-                value
-            };
-            out.push(Rec { key: Unkeyed, time, value });
-        }
+        for_each_hashed(
+            batch,
+            table,
+            |table,
+             hash,
+             Rec {
+                 key: Keyed(key),
+                 time,
+                 value,
+             }| {
+                let merged = table.change(hash, &key, value, |merged, value| {
+                    reduce(merged, value);
+                    merged.clone()
+                });
+                let value = merged.unwrap_or_else(|first| {
+                    table.insert(hash, key, first.clone());
+                    first
+                });
+                out.push(Rec {
+                    key: Unkeyed,
+                    time,
+                    value,
+                });
+            },
+        );
     }
 
     fn fire(&mut self, _: i64, _: &mut Vec<Self::Out>, _: usize) -> Progress {
@@ -209,13 +294,38 @@ where
         self.values.table.len()
     }
 
-    fn restore(&mut self, object: &[u8], groups: KeyGroupCount, range: KeyGroupRange) -> Result<()> {
+    fn restore(
+        &mut self,
+        object: &[u8],
+        groups: KeyGroupCount,
+        range: KeyGroupRange,
+    ) -> Result<()> {
         self.values.restore(object, groups, range)
     }
 }
 
+/// Drains a batch, with the hash of each record's key.
+#[inline]
+fn for_each_hashed<K: Key, E, T, V: State>(
+    batch: &mut Vec<Rec<Keyed<K>, E, T>>,
+    table: &mut KeyedTable<K, V>,
+    mut each: impl FnMut(&mut KeyedTable<K, V>, u64, Rec<Keyed<K>, E, T>),
+) {
+    let mut hashes = [0; AHEAD];
+    let mut records = batch.drain(..);
+    while !records.as_slice().is_empty() {
+        table.look_ahead(records.as_slice().iter().map(|rec| &rec.key.0), &mut hashes);
+        for (hash, rec) in hashes.iter().zip(records.by_ref().take(AHEAD)) {
+            each(table, *hash, rec);
+        }
+    }
+}
+
 fn values_schema(key: Schema, value: Schema) -> Schema {
-    Schema::Struct("Values".to_owned(), vec![("key".to_owned(), key), ("value".to_owned(), value)])
+    Schema::Struct(
+        "Values".to_owned(),
+        vec![("key".to_owned(), key), ("value".to_owned(), value)],
+    )
 }
 
 #[cfg(test)]

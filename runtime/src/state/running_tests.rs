@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::key::hash_of;
 use crate::record::{Timed, Untimed};
 use crate::state::testing::{GROUPS, ranges, restore, snapshot};
 
@@ -14,7 +15,11 @@ fn sum() -> Sum {
 }
 
 fn rec(key: u64, value: i64) -> Rec<Keyed<String>, Timed, i64> {
-    Rec { key: Keyed(format!("key {key}")), time: Timed(value), value }
+    Rec {
+        key: Keyed(format!("key {key}")),
+        time: Timed(value),
+        value,
+    }
 }
 
 fn run<L: KeyedLogic>(logic: &mut L, records: impl IntoIterator<Item = L::In>) -> Vec<L::Out> {
@@ -27,7 +32,10 @@ fn run<L: KeyedLogic>(logic: &mut L, records: impl IntoIterator<Item = L::In>) -
 #[test]
 fn fold_emits_the_value_after_each_record_at_the_records_time() {
     let out = run(&mut sum(), [rec(1, 5), rec(2, 7), rec(1, -1)]);
-    let found: Vec<_> = out.iter().map(|r| (r.value.key.as_str(), r.value.value, r.time.0)).collect();
+    let found: Vec<_> = out
+        .iter()
+        .map(|r| (r.value.key.as_str(), r.value.value, r.time.0))
+        .collect();
     assert_eq!(found, [("key 1", 5, 5), ("key 2", 7, 7), ("key 1", 4, -1)]);
 }
 
@@ -38,8 +46,15 @@ fn reduce_begins_with_the_first_record_of_a_key() {
             *longest = next;
         }
     });
-    let records = ["b", "aa", "c"].map(|text| Rec { key: Keyed(0_u8), time: Untimed, value: text.to_owned() });
-    let found: Vec<_> = run(&mut longest, records).into_iter().map(|r| r.value).collect();
+    let records = ["b", "aa", "c"].map(|text| Rec {
+        key: Keyed(0_u8),
+        time: Untimed,
+        value: text.to_owned(),
+    });
+    let found: Vec<_> = run(&mut longest, records)
+        .into_iter()
+        .map(|r| r.value)
+        .collect();
     assert_eq!(found, ["b", "aa", "aa"]);
 }
 
@@ -50,12 +65,19 @@ fn a_fold_goes_on_after_a_restart_with_another_number_of_workers() {
     let full = snapshot(&mut logic, SnapshotScope::Full);
     run(&mut logic, (0..10).map(|key| rec(key, 1)));
     let increment = snapshot(&mut logic, SnapshotScope::Increment);
-    assert!(increment.len() * 10 < full.len(), "{} bytes after {}", increment.len(), full.len());
+    assert!(
+        increment.len() * 10 < full.len(),
+        "{} bytes after {}",
+        increment.len(),
+        full.len()
+    );
 
     let mut workers = restore(sum, &[full, increment], 3);
     assert_eq!(workers.iter().map(KeyedLogic::len).sum::<usize>(), 1_000);
     for (worker, range) in workers.iter_mut().zip(ranges(3)) {
-        let owned = (0..1_000).map(|key| rec(key, 1)).filter(|r| range.contains(GROUPS.group_of(hash_of(&r.key.0))));
+        let owned = (0..1_000)
+            .map(|key| rec(key, 1))
+            .filter(|r| range.contains(GROUPS.group_of(hash_of(&r.key.0))));
         for result in run(worker, owned).into_iter().map(|r| r.value) {
             let key: u64 = result.key["key ".len()..].parse().expect("a number");
             assert_eq!(result.value, if key < 10 { 3 } else { 2 }, "key {key}");
@@ -66,8 +88,15 @@ fn a_fold_goes_on_after_a_restart_with_another_number_of_workers() {
 #[test]
 fn a_snapshot_of_another_kind_of_stage_is_refused_as_incompatible() {
     let mut object = Vec::new();
-    Preamble { kind: LogicKind::Sessions, watermark: 0, cleared: Vec::new() }.encode(&mut object);
-    let error = sum().restore(&object, GROUPS, ranges(1)[0]).expect_err("the kinds differ");
+    Preamble {
+        kind: LogicKind::Sessions,
+        watermark: 0,
+        cleared: Vec::new(),
+    }
+    .encode(&mut object);
+    let error = sum()
+        .restore(&object, GROUPS, ranges(1)[0])
+        .expect_err("the kinds differ");
     assert_eq!(error.kind(), ErrorKind::Incompatible);
 }
 

@@ -40,18 +40,65 @@ pub(super) struct Segment<K, V> {
 impl<K: Key, V: State> Segment<K, V> {
     /// An empty segment that owes the freeze of `mark` nothing.
     pub(super) fn new(mark: u64, depth: u32, capacity: usize) -> Self {
-        let entries = if capacity == 0 { HashTable::new() } else { HashTable::with_capacity(capacity) };
-        Self { entries, dirty_in: 0, copied_in: mark, depth, bits: [0; WORDS] }
+        let entries = if capacity == 0 {
+            HashTable::new()
+        } else {
+            HashTable::with_capacity(capacity)
+        };
+        Self {
+            entries,
+            dirty_in: 0,
+            copied_in: mark,
+            depth,
+            bits: [0; WORDS],
+        }
     }
 
     #[inline]
     pub(super) fn find(&self, hash: u64, key: &K) -> Option<usize> {
-        self.entries.find_bucket_index(bucket_hash(hash), |entry| entry.0 == *key)
+        self.entries
+            .find_bucket_index(bucket_hash(hash), |entry| entry.0 == *key)
     }
 
     #[inline]
     pub(super) fn value(&self, bucket: usize) -> Option<&V> {
         self.entries.get_bucket(bucket).map(|entry| &entry.1)
+    }
+
+    /// Changes the value of a key with something; `Err` gives it back if the key is not here.
+    #[inline]
+    pub(super) fn change_key<X, R>(
+        &mut self,
+        hash: u64,
+        key: &K,
+        with: X,
+        change: impl FnOnce(&mut V, X) -> R,
+    ) -> Result<R, X> {
+        match self
+            .entries
+            .find_entry(bucket_hash(hash), |entry| entry.0 == *key)
+        {
+            Ok(entry) => {
+                let bucket = entry.bucket_index();
+                self.bits[(bucket / 64) % WORDS] |= 1 << (bucket % 64);
+                Ok(change(&mut entry.into_mut().1, with))
+            }
+            Err(_) => Err(with),
+        }
+    }
+
+    /// Reads the tags with which a look-up begins, without a branch that would wait for them.
+    #[inline]
+    pub(super) fn touch_tags(&self, hash: u64) {
+        let first = bucket_hash(hash) as usize & (self.entries.num_buckets() - 1);
+        std::hint::black_box(self.entries.get_bucket(first).is_some());
+    }
+
+    /// Reads the entry that most likely is the key's, without a branch that would wait for it.
+    #[inline]
+    pub(super) fn touch_entry(&self, hash: u64, key: &K) {
+        let likely = self.entries.iter_hash(bucket_hash(hash)).next();
+        std::hint::black_box(likely.is_some_and(|entry| entry.0 == *key));
     }
 
     pub(super) fn key(&self, bucket: usize) -> Option<&K> {
@@ -62,24 +109,33 @@ impl<K: Key, V: State> Segment<K, V> {
     #[inline]
     pub(super) fn change(&mut self, bucket: usize) -> Option<&mut V> {
         self.mark(bucket);
-        self.entries.get_bucket_mut(bucket).map(|entry| &mut entry.1)
+        self.entries
+            .get_bucket_mut(bucket)
+            .map(|entry| &mut entry.1)
     }
 
     /// The value in an occupied bucket, changed without a mark: while restoring.
     pub(super) fn overwrite(&mut self, bucket: usize) -> Option<&mut V> {
-        self.entries.get_bucket_mut(bucket).map(|entry| &mut entry.1)
+        self.entries
+            .get_bucket_mut(bucket)
+            .map(|entry| &mut entry.1)
     }
 
     /// Places a new entry, unmarked; there must be [room](Self::has_room).
     #[inline]
     pub(super) fn place(&mut self, hash: u64, entry: (K, V)) -> usize {
         // There is room, so that nothing is hashed again and every bucket keeps its index.
-        self.entries.insert_unique(bucket_hash(hash), entry, |e| bucket_hash(hash_of(&e.0))).bucket_index()
+        self.entries
+            .insert_unique(bucket_hash(hash), entry, |e| bucket_hash(hash_of(&e.0)))
+            .bucket_index()
     }
 
     /// Takes the entry out of a bucket, if it is occupied.
     pub(super) fn take(&mut self, bucket: usize) -> Option<(K, V)> {
-        self.entries.get_bucket_entry(bucket).ok().map(|entry| entry.remove().0)
+        self.entries
+            .get_bucket_entry(bucket)
+            .ok()
+            .map(|entry| entry.remove().0)
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -114,7 +170,11 @@ impl<K: Key, V: State> Segment<K, V> {
                         let first = at * 64 + rest.trailing_zeros() as usize;
                         rest &= rest - 1;
                         let shared = (first..self.entries.num_buckets()).step_by(WORDS * 64);
-                        to.extend(shared.filter_map(|bucket| self.entries.get_bucket(bucket)).cloned());
+                        to.extend(
+                            shared
+                                .filter_map(|bucket| self.entries.get_bucket(bucket))
+                                .cloned(),
+                        );
                     }
                 }
             }

@@ -16,7 +16,10 @@ pub(crate) struct HashSpan {
 impl HashSpan {
     /// The span of one hash.
     pub(crate) const fn of(hash: u64) -> Self {
-        Self { first: hash, last: hash }
+        Self {
+            first: hash,
+            last: hash,
+        }
     }
 
     /// The hashes of a range of key groups; `None` for an empty range.
@@ -25,13 +28,19 @@ impl HashSpan {
         let first_of = |group: u32| (u128::from(group) << 64) >> bits;
         let (first, behind) = (first_of(range.start), first_of(range.end.min(groups.get())));
         // Both fit: `first < behind <= 2^64`.
-        (first < behind).then(|| Self { first: first as u64, last: (behind - 1) as u64 })
+        (first < behind).then(|| Self {
+            first: first as u64,
+            last: (behind - 1) as u64,
+        })
     }
 
     /// The least span that holds this one and `hash`.
     #[inline]
     pub(crate) fn with(self, hash: u64) -> Self {
-        Self { first: self.first.min(hash), last: self.last.max(hash) }
+        Self {
+            first: self.first.min(hash),
+            last: self.last.max(hash),
+        }
     }
 
     /// Whether the span holds `hash`.
@@ -59,9 +68,22 @@ mod tests {
                 for worker in 0..worker_count {
                     let range = groups.range_of(WorkerIndex(worker as u32), worker_count);
                     let span = HashSpan::of_groups(groups, range);
-                    for hash in [0, 1, u64::MAX, u64::MAX / 2, u64::MAX / 2 + 1, u64::MAX / 3, 1 << 56, (1 << 56) - 1] {
+                    for hash in [
+                        0,
+                        1,
+                        u64::MAX,
+                        u64::MAX / 2,
+                        u64::MAX / 2 + 1,
+                        u64::MAX / 3,
+                        1 << 56,
+                        (1 << 56) - 1,
+                    ] {
                         let holds = range.contains(groups.group_of(hash));
-                        assert_eq!(span.is_some_and(|s| s.contains(hash)), holds, "{hash} in {range:?} of {count}");
+                        assert_eq!(
+                            span.is_some_and(|s| s.contains(hash)),
+                            holds,
+                            "{hash} in {range:?} of {count}"
+                        );
                     }
                 }
             }

@@ -6,16 +6,16 @@
 //!
 //! A freeze moves the table's mark and takes the list of dirty segments. A segment whose own mark
 //! is older belongs to the frozen image until it has been copied: by
-//! [`copy_frozen`](KeyedTable::copy_frozen), a few segments a call, or by the first change to it,
+//! `copy_frozen`, a few segments a call, or by the first change to it,
 //! which copies it before it changes. So neither a freeze nor a change ever pauses for longer
 //! than one segment takes.
 
-use std::collections::VecDeque;
+mod image;
 
 use crate::key::{Key, hash_of};
 use crate::state::State;
 
-use super::frames::FrozenPiece;
+use self::image::Frozen;
 use super::logic::SnapshotScope;
 use super::segment::{FULL, Segment};
 use super::span::HashSpan;
@@ -27,6 +27,9 @@ const MAX_DEPTH: u32 = 25;
 /// Removed keys that are remembered beside as many as there are entries; with more of them, the next
 /// snapshot is written in full.
 const REMOVED_LIMIT: usize = 4_096;
+
+/// Records whose look-ups wait for memory together.
+pub(crate) const AHEAD: usize = 32;
 
 /// The place of an entry, until the table next changes its shape (by an insertion or a removal).
 #[derive(Clone, Copy, Debug)]
@@ -77,21 +80,6 @@ pub struct KeyedTable<K, V> {
     popped: (usize, usize),
 }
 
-/// The rest of a frozen image.
-struct Frozen<K, V> {
-    segments: FrozenSegments,
-    removed: Vec<K>,
-    /// Copied before a change, not yet handed over.
-    copied: VecDeque<Vec<(K, V)>>,
-}
-
-enum FrozenSegments {
-    /// These, from the back.
-    Listed(Vec<u32>),
-    /// From the first to before the second.
-    Range(u32, u32),
-}
-
 impl<K: Key, V: State> Default for KeyedTable<K, V> {
     fn default() -> Self {
         Self::new()
@@ -108,7 +96,7 @@ impl<K: Key, V: State> KeyedTable<K, V> {
             mark: 1,
             dirty: Vec::new(),
             scope: SnapshotScope::Full,
-            frozen: Frozen { segments: FrozenSegments::Range(0, 0), removed: Vec::new(), copied: VecDeque::new() },
+            frozen: Frozen::nothing(),
             removed: Vec::new(),
             replaces: false,
             stored: false,
@@ -132,7 +120,10 @@ impl<K: Key, V: State> KeyedTable<K, V> {
     pub fn find(&self, hash: u64, key: &K) -> Option<Slot> {
         let segment = *self.directory.get(self.index_of(hash))?;
         let bucket = self.segments[segment as usize].find(hash, key)?;
-        Some(Slot { segment, bucket: bucket as u32 })
+        Some(Slot {
+            segment,
+            bucket: bucket as u32,
+        })
     }
 
     /// The value at a place, to be changed: the next snapshot holds it.
@@ -146,13 +137,35 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         if self.segments[slot.segment as usize].dirty_in != mark {
             self.settle(slot.segment);
         }
-        self.segments[slot.segment as usize].change(slot.bucket as usize).expect("a slot of this table in its present shape")
+        self.segments[slot.segment as usize]
+            .change(slot.bucket as usize)
+            .expect("a slot of this table in its present shape")
     }
 
     /// The value of a key, to be read.
     pub fn get(&self, hash: u64, key: &K) -> Option<&V> {
         let slot = self.find(hash, key)?;
         self.segments[slot.segment as usize].value(slot.bucket as usize)
+    }
+
+    /// Changes the value of a key with something: `Err` gives it back if the key is not there.
+    ///
+    /// One probe, and the next snapshot holds the change.
+    #[inline]
+    pub fn change<X, R>(
+        &mut self,
+        hash: u64,
+        key: &K,
+        with: X,
+        change: impl FnOnce(&mut V, X) -> R,
+    ) -> Result<R, X> {
+        let Some(index) = self.directory.get(self.index_of(hash)).copied() else {
+            return Err(with);
+        };
+        if self.segments[index as usize].dirty_in != self.mark {
+            self.settle(index);
+        }
+        self.segments[index as usize].change_key(hash, key, with, change)
     }
 
     /// The value of a key, to be changed, made first if the key is new.
@@ -163,6 +176,36 @@ impl<K: Key, V: State> KeyedTable<K, V> {
             None => self.insert(hash, key.clone(), init()),
         };
         self.at(slot)
+    }
+
+    /// Hashes the keys of the records that come next, and readies their look-ups.
+    ///
+    /// A look-up in a large table waits for memory, twice; those of a few records, done step by step
+    /// with no decision in between, wait together.
+    #[inline]
+    pub(crate) fn look_ahead<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k K> + Clone,
+        hashes: &mut [u64; AHEAD],
+    ) {
+        for (hash, key) in hashes.iter_mut().zip(keys.clone()) {
+            *hash = hash_of(key);
+        }
+        if !self.is_large() {
+            return;
+        }
+        for (hash, _) in hashes.iter().zip(keys.clone()) {
+            self.segments[self.directory[self.index_of(*hash)] as usize].touch_tags(*hash);
+        }
+        for (hash, key) in hashes.iter().zip(keys) {
+            self.segments[self.directory[self.index_of(*hash)] as usize].touch_entry(*hash, key);
+        }
+    }
+
+    /// Whether the table is larger than the caches next to the processor.
+    #[inline]
+    fn is_large(&self) -> bool {
+        self.segments.len() >= 32
     }
 
     /// Adds a key that is not in the table.
@@ -202,7 +245,11 @@ impl<K: Key, V: State> KeyedTable<K, V> {
                 self.settle(segment as u32);
             }
             let from = &mut self.segments[segment];
-            let count = if from.len() == 0 { 0 } else { from.bucket_count() };
+            let count = if from.len() == 0 {
+                0
+            } else {
+                from.bucket_count()
+            };
             for at in bucket..count {
                 if let Some(entry) = from.take(at) {
                     self.popped.1 = at + 1;
@@ -228,7 +275,10 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         self.len += 1;
         self.span = Some(self.span.map_or(HashSpan::of(hash), |span| span.with(hash)));
         self.popped = (0, 0);
-        Slot { segment, bucket: bucket as u32 }
+        Slot {
+            segment,
+            bucket: bucket as u32,
+        }
     }
 
     /// Readies a segment for its first change since the last freeze: what the frozen image holds
@@ -299,113 +349,6 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         let first = (self.index_of(hash) & (bit as usize - 1)) | bit as usize;
         for at in (first..self.directory.len()).step_by(2 * bit as usize) {
             self.directory[at] = upper;
-        }
-    }
-}
-
-/// Snapshots.
-impl<K: Key, V: State> KeyedTable<K, V> {
-    /// Takes the image of the next snapshot. The span is returned if the image replaces what earlier
-    /// snapshots hold in it.
-    pub(crate) fn freeze(&mut self, scope: SnapshotScope) -> Option<HashSpan> {
-        assert!(!self.is_frozen(), "frozen again before the image before was handed over");
-        let replaces = std::mem::take(&mut self.replaces);
-        self.mark += 1;
-        self.stored = true;
-        let dirty = std::mem::take(&mut self.dirty);
-        let removed = std::mem::take(&mut self.removed);
-        if replaces || scope == SnapshotScope::Full {
-            self.scope = SnapshotScope::Full;
-            self.frozen.segments = FrozenSegments::Range(0, self.segments.len() as u32);
-        } else {
-            self.scope = SnapshotScope::Increment;
-            self.frozen.segments = FrozenSegments::Listed(dirty);
-            self.frozen.removed = removed;
-        }
-        if replaces { self.span } else { None }
-    }
-
-    /// Hands over about `budget` entries of the frozen image; `None` when all were handed over.
-    pub(crate) fn copy_frozen(&mut self, budget: usize) -> Option<FrozenPiece<K, V>> {
-        let removed = std::mem::take(&mut self.frozen.removed);
-        let mut entries = Vec::new();
-        while entries.len() < budget.max(1) {
-            if let Some(copied) = self.frozen.copied.pop_front() {
-                if entries.is_empty() {
-                    entries = copied;
-                } else {
-                    entries.extend(copied);
-                }
-                continue;
-            }
-            let Some(index) = self.frozen.segments.next() else { break };
-            let segment = &mut self.segments[index as usize];
-            if segment.copied_in != self.mark {
-                segment.copy(self.scope, &mut entries);
-                segment.copied_in = self.mark;
-            }
-        }
-        (!entries.is_empty() || !removed.is_empty()).then_some(FrozenPiece { removed, entries })
-    }
-
-    /// Whether any of the frozen image is still to be handed over.
-    pub(crate) fn is_frozen(&self) -> bool {
-        !(self.frozen.copied.is_empty() && self.frozen.removed.is_empty() && self.frozen.segments.is_done())
-    }
-
-    /// What snapshots may hold of this table: the hashes to clear when it goes.
-    pub(crate) fn stored_span(&self) -> Option<HashSpan> {
-        if self.stored { self.span } else { None }
-    }
-
-    /// Puts an entry of a snapshot in its place.
-    pub(crate) fn restore(&mut self, hash: u64, key: K, value: V) {
-        self.stored = true;
-        if let Some(slot) = self.find(hash, &key) {
-            let at = self.segments[slot.segment as usize].overwrite(slot.bucket as usize);
-            *at.expect("the slot was found just now") = value;
-        } else {
-            let segment = self.segment_with_room(hash);
-            self.place(segment, hash, (key, value));
-        }
-    }
-
-    /// Takes back an entry of an earlier snapshot.
-    pub(crate) fn restore_removal(&mut self, hash: u64, key: &K) {
-        if let Some(slot) = self.find(hash, key) {
-            self.segments[slot.segment as usize].take(slot.bucket as usize);
-            self.len -= 1;
-        }
-    }
-
-    /// Takes back all entries of earlier snapshots in a span.
-    pub(crate) fn restore_clear(&mut self, span: HashSpan) {
-        for segment in &mut self.segments {
-            for bucket in 0..segment.bucket_count() {
-                if segment.key(bucket).is_some_and(|key| span.contains(hash_of(key))) {
-                    segment.take(bucket);
-                    self.len -= 1;
-                }
-            }
-        }
-    }
-}
-
-impl FrozenSegments {
-    fn next(&mut self) -> Option<u32> {
-        match self {
-            Self::Listed(list) => list.pop(),
-            Self::Range(first, behind) => (*first < *behind).then(|| {
-                *first += 1;
-                *first - 1
-            }),
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        match self {
-            Self::Listed(list) => list.is_empty(),
-            Self::Range(first, behind) => first >= behind,
         }
     }
 }

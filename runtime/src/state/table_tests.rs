@@ -51,21 +51,39 @@ struct Run {
 
 impl Run {
     fn copy(&mut self, budget: usize) -> bool {
-        let Some(piece) = self.table.copy_frozen(budget) else { return false };
+        let Some(piece) = self.table.copy_frozen(budget) else {
+            return false;
+        };
         let object = self.chain.last_mut().expect("something was frozen");
-        piece.encode(Namespace::Whole, object).expect("integers encode");
+        piece
+            .encode(Namespace::Whole, object)
+            .expect("integers encode");
         true
     }
 
     fn freeze(&mut self, scope: SnapshotScope) {
         while self.copy(500) {}
-        let scope = if self.chain.is_empty() { SnapshotScope::Full } else { scope };
-        let cleared = self.table.freeze(scope).map(|span| (Namespace::Whole, span)).into_iter().collect();
+        let scope = if self.chain.is_empty() {
+            SnapshotScope::Full
+        } else {
+            scope
+        };
+        let cleared = self
+            .table
+            .freeze(scope)
+            .map(|span| (Namespace::Whole, span))
+            .into_iter()
+            .collect();
         if scope == SnapshotScope::Full {
             self.chain.clear();
         }
         let mut object = Vec::new();
-        Preamble { kind: LogicKind::Values, watermark: 0, cleared }.encode(&mut object);
+        Preamble {
+            kind: LogicKind::Values,
+            watermark: 0,
+            cleared,
+        }
+        .encode(&mut object);
         self.chain.push(object);
         self.frozen_model = self.model.clone();
     }
@@ -77,7 +95,10 @@ impl Run {
                 *self.model.entry(key).or_default() += 1;
             }),
             Step::Remove(first, n) => (first..first + n).for_each(|key| {
-                assert_eq!(self.table.remove(hash_of(&key), &key), self.model.remove(&key));
+                assert_eq!(
+                    self.table.remove(hash_of(&key), &key),
+                    self.model.remove(&key)
+                );
             }),
             Step::Pop(n) => (0..n).for_each(|_| match self.table.pop() {
                 Some((key, value)) => assert_eq!(self.model.remove(&key), Some(value)),
@@ -99,8 +120,12 @@ fn restored(chain: &[Vec<u8>], range: KeyGroupRange) -> Table {
         frames::read(object, LogicKind::Values, owned, |frame| match frame {
             Frame::Watermark(_) => {}
             Frame::Clear(_, span) => table.restore_clear(span),
-            Frame::Removed(_, keys) => keys.iter().for_each(|(hash, key)| table.restore_removal(*hash, key)),
-            Frame::Entries(_, entries) => entries.into_iter().for_each(|(hash, key, value)| table.restore(hash, key, value)),
+            Frame::Removed(_, keys) => keys
+                .iter()
+                .for_each(|(hash, key)| table.restore_removal(*hash, key)),
+            Frame::Entries(_, entries) => entries
+                .into_iter()
+                .for_each(|(hash, key, value)| table.restore(hash, key, value)),
         })
         .expect("a whole snapshot is restored");
     }
@@ -172,7 +197,10 @@ fn an_increment_holds_only_what_changed() {
         *table.upsert(hash_of(&key), &key, || 0) += 1;
     }
     table.freeze(SnapshotScope::Increment);
-    let mut entries = table.copy_frozen(usize::MAX).expect("two entries changed").entries;
+    let mut entries = table
+        .copy_frozen(usize::MAX)
+        .expect("two entries changed")
+        .entries;
     entries.sort_unstable();
     assert_eq!(entries, [(5, 7), (77_777, 77_778)]);
     assert!(table.copy_frozen(1).is_none());
@@ -186,7 +214,11 @@ fn a_piece_of_a_large_table_is_at_most_one_segment_beyond_its_budget() {
     table.freeze(SnapshotScope::Full);
     let mut found = 0;
     while let Some(piece) = table.copy_frozen(100) {
-        assert!(piece.entries.len() <= 100 + FULL, "{} entries at once", piece.entries.len());
+        assert!(
+            piece.entries.len() <= 100 + FULL,
+            "{} entries at once",
+            piece.entries.len()
+        );
         found += piece.entries.len();
     }
     assert_eq!(found, 50_000);
@@ -199,7 +231,10 @@ fn many_removals_are_not_remembered_one_by_one() {
         table.remove(hash_of(&key), &key);
     }
     assert!(table.removed.len() <= 60_000);
-    assert!(table.freeze(SnapshotScope::Increment).is_some(), "the next increment replaces what was stored");
+    assert!(
+        table.freeze(SnapshotScope::Increment).is_some(),
+        "the next increment replaces what was stored"
+    );
     assert!(table.copy_frozen(1).is_none());
 }
 
@@ -212,7 +247,8 @@ fn a_table_takes_at_most_twice_the_memory_of_a_plain_hash_map() {
         plain.insert_unique(hash_of(&key), (key, key), |entry| hash_of(&entry.0));
         if key > 2_000 && key % 1_000 == 0 {
             let segments: usize = table.segments.iter().map(Segment::allocated).sum();
-            let fixed = table.segments.len() * size_of::<Segment<u64, u64>>() + table.directory.len() * 4;
+            let fixed =
+                table.segments.len() * size_of::<Segment<u64, u64>>() + table.directory.len() * 4;
             worst = worst.max((segments + fixed) as f64 / plain.allocation_size() as f64);
         }
     }
@@ -228,6 +264,13 @@ fn equal_hashes_and_skewed_ones_neither_loop_nor_fill_the_memory() {
         // All in one bucket of one segment.
         table.insert(42, key, key);
     }
-    assert_eq!(table.find(42, &4_999).map(|slot| *table.at(slot)), Some(4_999));
-    assert!(table.directory.len() <= 64 * table.segments.len().max(1) * 2, "{}", table.directory.len());
+    assert_eq!(
+        table.find(42, &4_999).map(|slot| *table.at(slot)),
+        Some(4_999)
+    );
+    assert!(
+        table.directory.len() <= 64 * table.segments.len().max(1) * 2,
+        "{}",
+        table.directory.len()
+    );
 }

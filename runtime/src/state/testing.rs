@@ -8,7 +8,9 @@ pub(crate) const GROUPS: KeyGroupCount = KeyGroupCount::DEFAULT;
 
 /// The groups of each of `worker_count` workers.
 pub(crate) fn ranges(worker_count: usize) -> Vec<KeyGroupRange> {
-    (0..worker_count).map(|worker| GROUPS.range_of(WorkerIndex(worker as u32), worker_count)).collect()
+    (0..worker_count)
+        .map(|worker| GROUPS.range_of(WorkerIndex(worker as u32), worker_count))
+        .collect()
 }
 
 /// A snapshot taken at once.
@@ -27,11 +29,17 @@ pub(crate) fn copy_rest(logic: &mut impl KeyedLogic, object: &mut Vec<u8>) {
 }
 
 /// One stage for each worker, with the state that a chain of snapshots holds for it.
-pub(crate) fn restore<L: KeyedLogic>(make: impl Fn() -> L, chain: &[Vec<u8>], worker_count: usize) -> Vec<L> {
+pub(crate) fn restore<L: KeyedLogic>(
+    make: impl Fn() -> L,
+    chain: &[Vec<u8>],
+    worker_count: usize,
+) -> Vec<L> {
     let restore_one = |range| {
         let mut logic = make();
         for object in chain {
-            logic.restore(object, GROUPS, range).expect("a whole snapshot is restored");
+            logic
+                .restore(object, GROUPS, range)
+                .expect("a whole snapshot is restored");
         }
         logic
     };

@@ -40,7 +40,26 @@ macro_rules! plain_states {
         }
     )*};
 }
-plain_states!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64, bool, char, String, ());
+plain_states!(
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+    usize,
+    i8,
+    i16,
+    i32,
+    i64,
+    i128,
+    isize,
+    f32,
+    f64,
+    bool,
+    char,
+    String,
+    ()
+);
 
 impl<T: State> State for Option<T> {
     fn schema() -> Schema {
@@ -72,6 +91,10 @@ impl<T: State + Ord> State for BTreeSet<T> {
     }
 }
 
+#[expect(
+    clippy::implicit_hasher,
+    reason = "serde restores a set with the default hasher only where it is named"
+)]
 impl<T: State + Eq + std::hash::Hash> State for HashSet<T> {
     fn schema() -> Schema {
         Schema::List(Box::new(T::schema()))
@@ -84,6 +107,7 @@ impl<K: State + Ord, V: State> State for BTreeMap<K, V> {
     }
 }
 
+#[expect(clippy::implicit_hasher, reason = "as for sets")]
 impl<K: State + Eq + std::hash::Hash, V: State> State for HashMap<K, V> {
     fn schema() -> Schema {
         Schema::Map(Box::new(K::schema()), Box::new(V::schema()))

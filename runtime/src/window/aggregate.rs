@@ -101,8 +101,7 @@ impl<T> Aggregates<T> {
     }
 }
 
-// The methods take `&self` for the item type alone.
-#[expect(clippy::unused_self, reason = "the receiver carries the item type, which closures are inferred from")]
+// The methods take `&self` for the item type alone, which closures are inferred from.
 impl<T: 'static> Aggregates<T> {
     /// The number of records.
     pub fn count(&self) -> impl Aggregate<T, Acc = u64, Out = u64> + use<T> {
@@ -110,23 +109,47 @@ impl<T: 'static> Aggregates<T> {
     }
 
     /// The sum of a number in each record; see [`Summand`] for its type, and for overflow.
-    pub fn sum<R: Summand, F: Fn(&T) -> R + 'static>(&self, of: F) -> impl Aggregate<T, Acc = R::Sum, Out = R::Sum> + use<T, R, F> {
-        Sum { of, value: PhantomData }
+    pub fn sum<R: Summand, F: Fn(&T) -> R + 'static>(
+        &self,
+        of: F,
+    ) -> impl Aggregate<T, Acc = R::Sum, Out = R::Sum> + use<T, R, F> {
+        Sum {
+            of,
+            value: PhantomData,
+        }
     }
 
     /// The least of a value in each record.
-    pub fn min<R: Ordered, F: Fn(&T) -> R + 'static>(&self, of: F) -> impl Aggregate<T, Acc = Option<R>, Out = R> + use<T, R, F> {
-        Extreme { of, replaces: |new: &R, old: &R| new.order(old).is_lt() }
+    pub fn min<R: Ordered, F: Fn(&T) -> R + 'static>(
+        &self,
+        of: F,
+    ) -> impl Aggregate<T, Acc = Option<R>, Out = R> + use<T, R, F> {
+        Extreme {
+            of,
+            replaces: |new: &R, old: &R| new.order(old).is_lt(),
+        }
     }
 
     /// The greatest of a value in each record.
-    pub fn max<R: Ordered, F: Fn(&T) -> R + 'static>(&self, of: F) -> impl Aggregate<T, Acc = Option<R>, Out = R> + use<T, R, F> {
-        Extreme { of, replaces: |new: &R, old: &R| new.order(old).is_gt() }
+    pub fn max<R: Ordered, F: Fn(&T) -> R + 'static>(
+        &self,
+        of: F,
+    ) -> impl Aggregate<T, Acc = Option<R>, Out = R> + use<T, R, F> {
+        Extreme {
+            of,
+            replaces: |new: &R, old: &R| new.order(old).is_gt(),
+        }
     }
 
     /// The mean of a number in each record.
-    pub fn mean<R: Average, F: Fn(&T) -> R + 'static>(&self, of: F) -> impl Aggregate<T, Acc = (f64, u64), Out = f64> + use<T, R, F> {
-        Mean { of, value: PhantomData }
+    pub fn mean<R: Average, F: Fn(&T) -> R + 'static>(
+        &self,
+        of: F,
+    ) -> impl Aggregate<T, Acc = (f64, u64), Out = f64> + use<T, R, F> {
+        Mean {
+            of,
+            value: PhantomData,
+        }
     }
 }
 
@@ -206,20 +229,28 @@ where
     #[inline]
     fn add(&self, extreme: &mut Option<R>, value: &T) {
         let new = (self.of)(value);
-        if extreme.as_ref().is_none_or(|old| (self.replaces)(&new, old)) {
+        if extreme
+            .as_ref()
+            .is_none_or(|old| (self.replaces)(&new, old))
+        {
             *extreme = Some(new);
         }
     }
 
     fn merge(&self, extreme: &mut Option<R>, other: Option<R>) {
         let Some(new) = other else { return };
-        if extreme.as_ref().is_none_or(|old| (self.replaces)(&new, old)) {
+        if extreme
+            .as_ref()
+            .is_none_or(|old| (self.replaces)(&new, old))
+        {
             *extreme = Some(new);
         }
     }
 
     fn finish(&self, extreme: &Option<R>) -> R {
-        extreme.clone().expect("a window that fires has at least one record")
+        extreme
+            .clone()
+            .expect("a window that fires has at least one record")
     }
 }
 

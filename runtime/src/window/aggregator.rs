@@ -134,7 +134,11 @@ pub struct ByFold<A, F, T> {
 impl<A: State, F: Fn(&mut A, T) + 'static, T> ByFold<A, F, T> {
     /// A fold from `init`, by `fold`.
     pub const fn new(init: A, fold: F) -> Self {
-        Self { init, fold, records: PhantomData }
+        Self {
+            init,
+            fold,
+            records: PhantomData,
+        }
     }
 }
 

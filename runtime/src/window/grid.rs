@@ -28,18 +28,30 @@ impl Grid {
     /// A grid, if `0 < slide <= size`.
     pub(crate) fn new(size: i64, slide: i64, offset: i64) -> Result<Self> {
         if size <= 0 {
-            return Err(Error::invalid(format!("a window of {size} ms: its size must be at least 1 ms")));
+            return Err(Error::invalid(format!(
+                "a window of {size} ms: its size must be at least 1 ms"
+            )));
         }
         if slide <= 0 || slide > size {
-            let message = format!("a sliding window of {size} ms each {slide} ms: `every` must be at least 1 ms and at most the size");
+            let message = format!(
+                "a sliding window of {size} ms each {slide} ms: `every` must be at least 1 ms and at most the size"
+            );
             return Err(Error::invalid(message));
         }
-        Ok(Self { size, slide, offset })
+        Ok(Self {
+            size,
+            slide,
+            offset,
+        })
     }
 
     /// The slice that holds `time`.
     pub(crate) fn slice_of(self, time: i64) -> Slice {
-        let (size, slide, offset) = (i128::from(self.size), i128::from(self.slide), i128::from(self.offset));
+        let (size, slide, offset) = (
+            i128::from(self.size),
+            i128::from(self.slide),
+            i128::from(self.offset),
+        );
         let since = i128::from(time) - offset;
         let newest = since.div_euclid(slide);
         let oldest = (since - size).div_euclid(slide) + 1;
@@ -48,7 +60,11 @@ impl Grid {
         ends.dedup();
         let from = (offset + newest * slide).max(end_of(oldest - 1));
         let until = (offset + (newest + 1) * slide).min(end_of(oldest));
-        Slice { from: cut(from), until: cut(until), ends }
+        Slice {
+            from: cut(from),
+            until: cut(until),
+            ends,
+        }
     }
 
     /// The start of the window that ends at `end`.
@@ -104,10 +120,17 @@ mod tests {
             let grid = Grid::new(size, slide, offset).expect("a grid");
             for time in -40..40 {
                 let slice = grid.slice_of(time);
-                assert!(slice.from <= time && time < slice.until, "{time} in {slice:?}");
+                assert!(
+                    slice.from <= time && time < slice.until,
+                    "{time} in {slice:?}"
+                );
                 for other in -60..60 {
                     let same = grid.slice_of(other).ends == slice.ends;
-                    assert_eq!(slice.from <= other && other < slice.until, same, "{other} in {slice:?} of {grid:?}");
+                    assert_eq!(
+                        slice.from <= other && other < slice.until,
+                        same,
+                        "{other} in {slice:?} of {grid:?}"
+                    );
                 }
             }
         }
@@ -116,9 +139,18 @@ mod tests {
     #[test]
     fn no_time_overflows() {
         for time in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
-            for (size, slide, offset) in [(1_000, 1_000, 0), (1_000, 300, i64::MIN), (i64::MAX, i64::MAX, i64::MAX)] {
-                let slice = Grid::new(size, slide, offset).expect("a grid").slice_of(time);
-                assert!(!slice.ends.is_empty() && slice.from <= time && time <= slice.until, "{time}: {slice:?}");
+            for (size, slide, offset) in [
+                (1_000, 1_000, 0),
+                (1_000, 300, i64::MIN),
+                (i64::MAX, i64::MAX, i64::MAX),
+            ] {
+                let slice = Grid::new(size, slide, offset)
+                    .expect("a grid")
+                    .slice_of(time);
+                assert!(
+                    !slice.ends.is_empty() && slice.from <= time && time <= slice.until,
+                    "{time}: {slice:?}"
+                );
             }
         }
     }

@@ -107,14 +107,18 @@ macro_rules! averages {
         }
     )*};
 }
-averages!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, u128, i128, f32);
-
-impl Average for f64 {
-    #[inline]
-    fn to_f64(self) -> f64 {
-        self
-    }
+macro_rules! exact_averages {
+    ($($t:ty),*) => {$(
+        impl Average for $t {
+            #[inline]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+        }
+    )*};
 }
+exact_averages!(u8, u16, u32, i8, i16, i32, f32, f64);
+averages!(u64, usize, i64, isize, u128, i128);
 
 /// A value that `min` and `max` compare: as [`Ord`] does, and floats by their total order.
 ///

@@ -24,7 +24,12 @@ pub(super) struct Pane<K, A> {
 
 impl<K: Key, A: State> Pane<K, A> {
     fn new(start: i64, end: i64) -> Self {
-        Self { start, end, waiting: KeyedTable::new(), fired: KeyedTable::new() }
+        Self {
+            start,
+            end,
+            waiting: KeyedTable::new(),
+            fired: KeyedTable::new(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -37,7 +42,8 @@ impl<K: Key, A: State> Pane<K, A> {
         if let Some(slot) = self.waiting.find(hash, key) {
             aggregator.add_shared(self.waiting.at(slot), value);
         } else {
-            self.waiting.insert(hash, key.clone(), aggregator.first_shared(value));
+            self.waiting
+                .insert(hash, key.clone(), aggregator.first_shared(value));
         }
     }
 
@@ -52,25 +58,41 @@ impl<K: Key, A: State> Pane<K, A> {
         if let Some(slot) = self.fired.find(hash, key) {
             aggregator.add_shared(self.fired.at(slot), value);
         } else if self.waiting.is_empty() {
-            self.fired.insert(hash, key.clone(), aggregator.first_shared(value));
+            self.fired
+                .insert(hash, key.clone(), aggregator.first_shared(value));
         } else {
             // The rest of the window is about to fire, and so is this.
             self.add(aggregator, key, value);
             return None;
         }
-        let acc = self.fired.get(hash, key).expect("it was found or inserted above");
+        let acc = self
+            .fired
+            .get(hash, key)
+            .expect("it was found or inserted above");
         Some(self.result(key.clone(), aggregator.finish(acc)))
     }
 
     /// The record that says what the window made of a key's records.
     pub(super) fn result<V>(&self, key: K, value: V) -> Rec<Unkeyed, Timed, Windowed<K, V>> {
-        let windowed = Windowed { key, start: self.start, end: self.end, value };
-        Rec { key: Unkeyed, time: Timed(self.end.saturating_sub(1)), value: windowed }
+        let windowed = Windowed {
+            key,
+            start: self.start,
+            end: self.end,
+            value,
+        };
+        Rec {
+            key: Unkeyed,
+            time: Timed(self.end.saturating_sub(1)),
+            value: windowed,
+        }
     }
 
     /// The two tables, each with its name in snapshots.
     pub(super) fn tables(&mut self) -> [(Namespace, &mut KeyedTable<K, A>); 2] {
-        [(Namespace::Waiting(self.end), &mut self.waiting), (Namespace::Fired(self.end), &mut self.fired)]
+        [
+            (Namespace::Waiting(self.end), &mut self.waiting),
+            (Namespace::Fired(self.end), &mut self.fired),
+        ]
     }
 }
 
@@ -83,11 +105,20 @@ pub(super) struct Panes<K, A> {
     closed: Vec<(Namespace, KeyedTable<K, A>)>,
     /// What the next increment has to take back of closed windows.
     cleared: Vec<(Namespace, HashSpan)>,
+    /// A table that stays empty.
+    nothing: KeyedTable<K, A>,
 }
 
 impl<K: Key, A: State> Panes<K, A> {
     pub(super) fn new() -> Self {
-        Self { slots: Vec::new(), vacant: Vec::new(), by_end: BTreeMap::new(), closed: Vec::new(), cleared: Vec::new() }
+        Self {
+            slots: Vec::new(),
+            vacant: Vec::new(),
+            by_end: BTreeMap::new(),
+            closed: Vec::new(),
+            cleared: Vec::new(),
+            nothing: KeyedTable::new(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -105,12 +136,22 @@ impl<K: Key, A: State> Panes<K, A> {
 
     /// The least end of an open window from `first` to `last`.
     pub(super) fn first_end(&self, first: i64, last: i64) -> Option<i64> {
-        self.by_end.range(first..).next().map(|(end, _)| *end).filter(|end| *end <= last)
+        self.by_end
+            .range(first..)
+            .next()
+            .map(|(end, _)| *end)
+            .filter(|end| *end <= last)
     }
 
     #[inline]
     pub(super) fn at(&mut self, slot: usize) -> &mut Pane<K, A> {
         &mut self.slots[slot]
+    }
+
+    /// The table that records to come will most likely look into; an empty one for none.
+    #[inline]
+    pub(super) fn table_ahead(&self, slot: Option<&usize>) -> &KeyedTable<K, A> {
+        slot.map_or(&self.nothing, |slot| &self.slots[*slot].waiting)
     }
 
     pub(super) fn get(&mut self, end: i64) -> Option<&mut Pane<K, A>> {
@@ -132,11 +173,17 @@ impl<K: Key, A: State> Panes<K, A> {
 
     /// Closes a window for good: no record comes to it any more.
     pub(super) fn close(&mut self, end: i64) {
-        let Some(slot) = self.by_end.remove(&end) else { return };
+        let Some(slot) = self.by_end.remove(&end) else {
+            return;
+        };
         self.vacant.push(slot);
         let pane = std::mem::replace(&mut self.slots[slot], Pane::new(0, 0));
-        for (namespace, table) in [(Namespace::Waiting(end), pane.waiting), (Namespace::Fired(end), pane.fired)] {
-            self.cleared.extend(table.stored_span().map(|span| (namespace, span)));
+        for (namespace, table) in [
+            (Namespace::Waiting(end), pane.waiting),
+            (Namespace::Fired(end), pane.fired),
+        ] {
+            self.cleared
+                .extend(table.stored_span().map(|span| (namespace, span)));
             if table.is_frozen() {
                 self.closed.push((namespace, table));
             }

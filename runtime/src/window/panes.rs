@@ -10,7 +10,7 @@ use crate::record::{Keyed, Rec, Timed, Unkeyed, Windowed};
 use crate::schema::Schema;
 use crate::state::frames::{self, Frame, FrozenPiece, LogicKind, Namespace, Preamble};
 use crate::state::span::HashSpan;
-use crate::state::{FrozenChunk, KeyedLogic, KeyedTable, Progress, SnapshotScope, State};
+use crate::state::{AHEAD, FrozenChunk, KeyedLogic, KeyedTable, Progress, SnapshotScope, State};
 
 use super::aggregator::Aggregator;
 use super::grid::Grid;
@@ -49,7 +49,17 @@ struct Present {
 
 impl Present {
     const fn none() -> Self {
-        Self { from: i64::MAX, until: i64::MIN, slots: Vec::new(), one_open: false }
+        Self {
+            from: i64::MAX,
+            until: i64::MIN,
+            slots: Vec::new(),
+            one_open: false,
+        }
+    }
+
+    #[inline]
+    fn holds(&self, time: i64) -> bool {
+        self.from <= time && time < self.until
     }
 
     fn forget(&mut self) {
@@ -87,13 +97,37 @@ impl<K: Key, T: 'static, G: Aggregator<T>> PaneWindows<K, T, G> {
         self.present.slots.clear();
         for end in slice.ends {
             if !self.is_closed(end) {
-                self.present.slots.push(self.panes.open(self.grid.start_of(end), end));
+                self.present
+                    .slots
+                    .push(self.panes.open(self.grid.start_of(end), end));
             }
         }
         self.present.one_open = match self.present.slots[..] {
             [slot] => self.panes.at(slot).end > self.watermark,
             _ => false,
         };
+    }
+
+    /// Adds a record to its windows.
+    #[inline]
+    fn add(
+        &mut self,
+        hash: u64,
+        rec: <Self as KeyedLogic>::In,
+        out: &mut Vec<<Self as KeyedLogic>::Out>,
+        late: &mut Vec<<Self as KeyedLogic>::In>,
+    ) {
+        if !self.present.holds(rec.time.0) {
+            self.look_up(rec.time.0);
+        }
+        if self.present.one_open {
+            let table = &mut self.panes.at(self.present.slots[0]).waiting;
+            add_to_one(table, &self.aggregator, hash, rec);
+        } else if self.present.slots.is_empty() {
+            late.push(rec);
+        } else {
+            self.add_to_each(&rec.key.0, &rec.value, out);
+        }
     }
 
     /// Adds a record to each of the present windows.
@@ -113,9 +147,14 @@ impl<K: Key, T: 'static, G: Aggregator<T>> PaneWindows<K, T, G> {
         let full = out.len().saturating_add(budget.max(1));
         while let Some(end) = self.panes.first_end(self.fired_until, self.watermark) {
             let keep = !self.is_closed(end);
-            let pane = self.panes.get(end).expect("its end is that of an open window");
+            let pane = self
+                .panes
+                .get(end)
+                .expect("its end is that of an open window");
             while out.len() < full {
-                let Some((key, acc)) = pane.waiting.pop() else { break };
+                let Some((key, acc)) = pane.waiting.pop() else {
+                    break;
+                };
                 out.push(pane.result(key.clone(), self.aggregator.finish(&acc)));
                 if keep {
                     pane.fired.insert(hash_of(&key), key, acc);
@@ -127,7 +166,9 @@ impl<K: Key, T: 'static, G: Aggregator<T>> PaneWindows<K, T, G> {
             if !keep {
                 self.panes.close(end);
             }
-            let Some(next) = end.checked_add(1) else { break };
+            let Some(next) = end.checked_add(1) else {
+                break;
+            };
             self.fired_until = next;
         }
         Progress::Done
@@ -150,7 +191,11 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
 
     fn schema(&self) -> Schema {
         // The grid belongs to it: accumulators of other windows would be misread.
-        let Grid { size, slide, offset } = self.grid;
+        let Grid {
+            size,
+            slide,
+            offset,
+        } = self.grid;
         let part = |name: &str, value: i64| (name.to_owned(), Schema::plain(&value.to_string()));
         let parts = vec![
             part("size_ms", size),
@@ -163,27 +208,35 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
     }
 
     #[inline]
-    fn process(&mut self, batch: &mut Vec<Self::In>, watermark: i64, out: &mut Vec<Self::Out>, late: &mut Vec<Self::In>) {
+    fn process(
+        &mut self,
+        batch: &mut Vec<Self::In>,
+        watermark: i64,
+        out: &mut Vec<Self::Out>,
+        late: &mut Vec<Self::In>,
+    ) {
         self.watermark = self.watermark.max(watermark);
         // Windows may have closed since the last batch.
         self.present.forget();
-        for rec in batch.drain(..) {
-            let time = rec.time.0;
-            if time < self.present.from || time >= self.present.until {
-                self.look_up(time);
+        let mut hashes = [0; AHEAD];
+        let mut records = batch.drain(..);
+        while let Some(first) = records.as_slice().first() {
+            if !self.present.holds(first.time.0) {
+                self.look_up(first.time.0);
             }
-            if self.present.one_open {
+            let next = records.as_slice();
+            let next = &next[..next.len().min(AHEAD)];
+            let all_here = next.iter().all(|rec| self.present.holds(rec.time.0));
+            let keys = next.iter().map(|rec| &rec.key.0);
+            let table = self.panes.table_ahead(self.present.slots.first());
+            table.look_ahead(keys, &mut hashes);
+            let next = hashes.iter().zip(records.by_ref().take(AHEAD));
+            if all_here && self.present.one_open {
                 let table = &mut self.panes.at(self.present.slots[0]).waiting;
-                let hash = hash_of(&rec.key.0);
-                if let Some(slot) = table.find(hash, &rec.key.0) {
-                    self.aggregator.add(table.at(slot), rec.value);
-                } else {
-                    table.insert(hash, rec.key.0, self.aggregator.first(rec.value));
-                }
-            } else if self.present.slots.is_empty() {
-                late.push(rec);
+                let aggregator = &self.aggregator;
+                next.for_each(|(hash, rec)| add_to_one(table, aggregator, *hash, rec));
             } else {
-                self.add_to_each(&rec.key.0, &rec.value, out);
+                next.for_each(|(hash, rec)| self.add(*hash, rec, out, late));
             }
         }
     }
@@ -208,7 +261,11 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
             }
         }
         self.frozen = self.panes.iter().map(|pane| pane.end).collect();
-        self.preamble = Some(Preamble { kind: LogicKind::Panes, watermark: self.watermark, cleared });
+        self.preamble = Some(Preamble {
+            kind: LogicKind::Panes,
+            watermark: self.watermark,
+            cleared,
+        });
     }
 
     fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk> {
@@ -217,7 +274,9 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
         let mut left = budget.max(1);
         let mut copy = |namespace: Namespace, table: &mut KeyedTable<K, G::Acc>| {
             while left > 0 {
-                let Some(piece) = table.copy_frozen(left) else { return true };
+                let Some(piece) = table.copy_frozen(left) else {
+                    return true;
+                };
                 left = left.saturating_sub(piece.entries.len().max(1));
                 pieces.push((namespace, piece));
             }
@@ -232,15 +291,23 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
         }
         while let Some(end) = self.frozen.front() {
             let pane = self.panes.get(*end);
-            if !pane.is_none_or(|pane| pane.tables().into_iter().all(|(namespace, table)| copy(namespace, table))) {
+            if !pane.is_none_or(|pane| {
+                pane.tables()
+                    .into_iter()
+                    .all(|(namespace, table)| copy(namespace, table))
+            }) {
                 break;
             }
             self.frozen.pop_front();
         }
         (preamble.is_some() || !pieces.is_empty()).then(|| {
             FrozenChunk::new(move |bytes| {
-                preamble.into_iter().for_each(|preamble| preamble.encode(bytes));
-                pieces.into_iter().try_for_each(|(namespace, piece)| piece.encode(namespace, bytes))
+                if let Some(preamble) = preamble {
+                    preamble.encode(bytes);
+                }
+                pieces
+                    .into_iter()
+                    .try_for_each(|(namespace, piece)| piece.encode(namespace, bytes))
             })
         })
     }
@@ -249,8 +316,15 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
         self.panes.len()
     }
 
-    fn restore(&mut self, object: &[u8], groups: KeyGroupCount, range: KeyGroupRange) -> Result<()> {
-        let Some(owned) = HashSpan::of_groups(groups, range) else { return Ok(()) };
+    fn restore(
+        &mut self,
+        object: &[u8],
+        groups: KeyGroupCount,
+        range: KeyGroupRange,
+    ) -> Result<()> {
+        let Some(owned) = HashSpan::of_groups(groups, range) else {
+            return Ok(());
+        };
         let (grid, panes, watermark) = (self.grid, &mut self.panes, &mut self.watermark);
         frames::read(object, LogicKind::Panes, owned, |frame| match frame {
             Frame::Watermark(stored) => *watermark = stored.max(*watermark),
@@ -258,12 +332,34 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
                 restored(panes, grid, namespace, |table| table.restore_clear(span));
             }
             Frame::Removed(namespace, keys) => {
-                restored(panes, grid, namespace, |table| keys.iter().for_each(|(hash, key)| table.restore_removal(*hash, key)));
+                restored(panes, grid, namespace, |table| {
+                    for (hash, key) in &keys {
+                        table.restore_removal(*hash, key);
+                    }
+                });
             }
             Frame::Entries(namespace, entries) => restored(panes, grid, namespace, |table| {
-                entries.into_iter().for_each(|(hash, key, acc)| table.restore(hash, key, acc));
+                for (hash, key, acc) in entries {
+                    table.restore(hash, key, acc);
+                }
             }),
         })
+    }
+}
+
+/// Adds a record to a window that has not fired.
+#[inline]
+fn add_to_one<K: Key, T, G: Aggregator<T>>(
+    table: &mut KeyedTable<K, G::Acc>,
+    aggregator: &G,
+    hash: u64,
+    rec: Rec<Keyed<K>, Timed, T>,
+) {
+    let added = table.change(hash, &rec.key.0, rec.value, |acc, value| {
+        aggregator.add(acc, value);
+    });
+    if let Err(value) = added {
+        table.insert(hash, rec.key.0, aggregator.first(value));
     }
 }
 
@@ -281,6 +377,10 @@ fn restored<K: Key, A: State>(
     };
     let slot = panes.open(grid.start_of(end), end);
     let pane = panes.at(slot);
-    change(if matches!(namespace, Namespace::Waiting(_)) { &mut pane.waiting } else { &mut pane.fired });
+    change(if matches!(namespace, Namespace::Waiting(_)) {
+        &mut pane.waiting
+    } else {
+        &mut pane.fired
+    });
     panes.forget_if_empty(end);
 }

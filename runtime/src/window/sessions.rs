@@ -39,7 +39,12 @@ pub struct SessionState<A> {
 impl<A: State> State for SessionState<A> {
     fn schema() -> Schema {
         let plain = |name: &str, of: &str| (name.to_owned(), Schema::plain(of));
-        let fields = vec![plain("start", "i64"), plain("end", "i64"), plain("fired", "bool"), ("acc".to_owned(), A::schema())];
+        let fields = vec![
+            plain("start", "i64"),
+            plain("end", "i64"),
+            plain("fired", "bool"),
+            ("acc".to_owned(), A::schema()),
+        ];
         Schema::Struct("Session".to_owned(), fields)
     }
 }
@@ -47,7 +52,11 @@ impl<A: State> State for SessionState<A> {
 impl<A> SessionState<A> {
     /// When the session next needs attention: to fire, then to close.
     fn due(&self, lateness: i64) -> i64 {
-        if self.fired { self.end.saturating_add(lateness) } else { self.end }
+        if self.fired {
+            self.end.saturating_add(lateness)
+        } else {
+            self.end
+        }
     }
 }
 
@@ -81,7 +90,11 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> SessionWindows<K, T, G> {
     }
 
     /// Adds a record to its session, or returns it if it is late.
-    fn add(&mut self, rec: Rec<Keyed<K>, Timed, T>, out: &mut Vec<<Self as KeyedLogic>::Out>) -> Option<Rec<Keyed<K>, Timed, T>> {
+    fn add(
+        &mut self,
+        rec: Rec<Keyed<K>, Timed, T>,
+        out: &mut Vec<<Self as KeyedLogic>::Out>,
+    ) -> Option<Rec<Keyed<K>, Timed, T>> {
         let (start, end) = (rec.time.0, rec.time.0.saturating_add(self.gap));
         let hash = hash_of(&rec.key.0);
         let (watermark, lateness) = (self.watermark, self.lateness);
@@ -91,7 +104,9 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> SessionWindows<K, T, G> {
 
         let slot = self.table.find(hash, &rec.key.0);
         let known = self.table.get(hash, &rec.key.0);
-        let Some((slot, first)) = slot.zip(known.and_then(|sessions| sessions.iter().position(meets))) else {
+        let Some((slot, first)) =
+            slot.zip(known.and_then(|sessions| sessions.iter().position(meets)))
+        else {
             if is_closed(end) {
                 return Some(rec);
             }
@@ -127,7 +142,11 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> SessionWindows<K, T, G> {
             self.timers.entry(due).or_default().push(rec.key.0.clone());
         }
         if session.fired {
-            out.push(result(rec.key.0, session, self.aggregator.finish(&session.acc)));
+            out.push(result(
+                rec.key.0,
+                session,
+                self.aggregator.finish(&session.acc),
+            ));
         }
         // The order in time, which merging goes by.
         sessions.sort_by_key(|session| session.start);
@@ -135,14 +154,32 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> SessionWindows<K, T, G> {
     }
 
     /// Begins a session with its first record; one that is due already fires at once.
-    fn begin(&mut self, hash: u64, rec: Rec<Keyed<K>, Timed, T>, out: &mut Vec<<Self as KeyedLogic>::Out>) {
+    fn begin(
+        &mut self,
+        hash: u64,
+        rec: Rec<Keyed<K>, Timed, T>,
+        out: &mut Vec<<Self as KeyedLogic>::Out>,
+    ) {
         let (start, end) = (rec.time.0, rec.time.0.saturating_add(self.gap));
-        let mut session = SessionState { start, end, fired: end <= self.watermark, acc: self.aggregator.first(rec.value), timer: 0 };
+        let mut session = SessionState {
+            start,
+            end,
+            fired: end <= self.watermark,
+            acc: self.aggregator.first(rec.value),
+            timer: 0,
+        };
         session.timer = session.due(self.lateness);
         if session.fired {
-            out.push(result(rec.key.0.clone(), &session, self.aggregator.finish(&session.acc)));
+            out.push(result(
+                rec.key.0.clone(),
+                &session,
+                self.aggregator.finish(&session.acc),
+            ));
         }
-        self.timers.entry(session.timer).or_default().push(rec.key.0.clone());
+        self.timers
+            .entry(session.timer)
+            .or_default()
+            .push(rec.key.0.clone());
         let sessions = self.table.upsert(hash, &rec.key.0, Vec::new);
         let at = sessions.partition_point(|other| other.start <= start);
         sessions.insert(at, session);
@@ -165,7 +202,11 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> SessionWindows<K, T, G> {
             }
             if !session.fired && session.end <= watermark {
                 session.fired = true;
-                out.push(result(key.clone(), session, aggregator.finish(&session.acc)));
+                out.push(result(
+                    key.clone(),
+                    session,
+                    aggregator.finish(&session.acc),
+                ));
             }
             session.timer = session.due(lateness);
             let stays = session.timer > watermark;
@@ -181,9 +222,22 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> SessionWindows<K, T, G> {
 }
 
 /// The record that says what a session made of its records.
-fn result<K, A, V>(key: K, session: &SessionState<A>, value: V) -> Rec<Unkeyed, Timed, Windowed<K, V>> {
-    let windowed = Windowed { key, start: session.start, end: session.end, value };
-    Rec { key: Unkeyed, time: Timed(session.end.saturating_sub(1)), value: windowed }
+fn result<K, A, V>(
+    key: K,
+    session: &SessionState<A>,
+    value: V,
+) -> Rec<Unkeyed, Timed, Windowed<K, V>> {
+    let windowed = Windowed {
+        key,
+        start: session.start,
+        end: session.end,
+        value,
+    };
+    Rec {
+        key: Unkeyed,
+        time: Timed(session.end.saturating_sub(1)),
+        value: windowed,
+    }
 }
 
 impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<K, T, G> {
@@ -199,7 +253,13 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
         Schema::Struct("Sessions".to_owned(), parts)
     }
 
-    fn process(&mut self, batch: &mut Vec<Self::In>, watermark: i64, out: &mut Vec<Self::Out>, late: &mut Vec<Self::In>) {
+    fn process(
+        &mut self,
+        batch: &mut Vec<Self::In>,
+        watermark: i64,
+        out: &mut Vec<Self::Out>,
+        late: &mut Vec<Self::In>,
+    ) {
         self.watermark = self.watermark.max(watermark);
         for rec in batch.drain(..) {
             late.extend(self.add(rec, out));
@@ -210,7 +270,9 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
         self.watermark = self.watermark.max(watermark);
         // A timer that emits nothing counts as well: it is work.
         for _ in 0..budget.max(1) {
-            let Some(mut first) = self.timers.first_entry() else { return Progress::Done };
+            let Some(mut first) = self.timers.first_entry() else {
+                return Progress::Done;
+            };
             let time = *first.key();
             if time > self.watermark {
                 return Progress::Done;
@@ -227,8 +289,17 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
     }
 
     fn freeze(&mut self, scope: SnapshotScope) {
-        let cleared = self.table.freeze(scope).map(|span| (Namespace::Whole, span)).into_iter().collect();
-        self.preamble = Some(Preamble { kind: LogicKind::Sessions, watermark: self.watermark, cleared });
+        let cleared = self
+            .table
+            .freeze(scope)
+            .map(|span| (Namespace::Whole, span))
+            .into_iter()
+            .collect();
+        self.preamble = Some(Preamble {
+            kind: LogicKind::Sessions,
+            watermark: self.watermark,
+            cleared,
+        });
     }
 
     fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk> {
@@ -236,7 +307,9 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
         let piece = self.table.copy_frozen(budget);
         (preamble.is_some() || piece.is_some()).then(|| {
             FrozenChunk::new(move |bytes| {
-                preamble.into_iter().for_each(|preamble| preamble.encode(bytes));
+                if let Some(preamble) = preamble {
+                    preamble.encode(bytes);
+                }
                 piece.map_or(Ok(()), |piece| piece.encode(Namespace::Whole, bytes))
             })
         })
@@ -246,21 +319,32 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
         self.table.len()
     }
 
-    fn restore(&mut self, object: &[u8], groups: KeyGroupCount, range: KeyGroupRange) -> Result<()> {
-        let Some(owned) = HashSpan::of_groups(groups, range) else { return Ok(()) };
+    fn restore(
+        &mut self,
+        object: &[u8],
+        groups: KeyGroupCount,
+        range: KeyGroupRange,
+    ) -> Result<()> {
+        let Some(owned) = HashSpan::of_groups(groups, range) else {
+            return Ok(());
+        };
         let (table, timers, watermark) = (&mut self.table, &mut self.timers, &mut self.watermark);
         let lateness = self.lateness;
-        frames::read::<K, Vec<SessionState<G::Acc>>>(object, LogicKind::Sessions, owned, |frame| match frame {
-            Frame::Watermark(stored) => *watermark = stored.max(*watermark),
-            Frame::Clear(_, span) => table.restore_clear(span),
-            Frame::Removed(_, keys) => keys.iter().for_each(|(hash, key)| table.restore_removal(*hash, key)),
-            Frame::Entries(_, entries) => {
-                for (hash, key, mut sessions) in entries {
-                    for session in &mut sessions {
-                        session.timer = session.due(lateness);
-                        timers.entry(session.timer).or_default().push(key.clone());
+        frames::read::<K, Vec<SessionState<G::Acc>>>(object, LogicKind::Sessions, owned, |frame| {
+            match frame {
+                Frame::Watermark(stored) => *watermark = stored.max(*watermark),
+                Frame::Clear(_, span) => table.restore_clear(span),
+                Frame::Removed(_, keys) => keys
+                    .iter()
+                    .for_each(|(hash, key)| table.restore_removal(*hash, key)),
+                Frame::Entries(_, entries) => {
+                    for (hash, key, mut sessions) in entries {
+                        for session in &mut sessions {
+                            session.timer = session.due(lateness);
+                            timers.entry(session.timer).or_default().push(key.clone());
+                        }
+                        table.restore(hash, key, sessions);
                     }
-                    table.restore(hash, key, sessions);
                 }
             }
         })

@@ -40,7 +40,10 @@ impl Tumbling {
 
     /// The same windows, moved by `offset_ms`: the 22:00 of UTC that is midnight elsewhere.
     pub const fn offset(self, offset_ms: i64) -> Self {
-        Self(Grid { offset: offset_ms, ..self.0 })
+        Self(Grid {
+            offset: offset_ms,
+            ..self.0
+        })
     }
 }
 
@@ -60,7 +63,10 @@ impl Sliding {
 
     /// The same windows, moved by `offset_ms`.
     pub const fn offset(self, offset_ms: i64) -> Self {
-        Self(Grid { offset: offset_ms, ..self.0 })
+        Self(Grid {
+            offset: offset_ms,
+            ..self.0
+        })
     }
 }
 
@@ -78,7 +84,9 @@ impl Session {
     /// `Invalid` for a gap below 1 ms.
     pub fn new(gap_ms: i64) -> Result<Self> {
         if gap_ms <= 0 {
-            return Err(Error::invalid(format!("a session with a gap of {gap_ms} ms: the gap must be at least 1 ms")));
+            return Err(Error::invalid(format!(
+                "a session with a gap of {gap_ms} ms: the gap must be at least 1 ms"
+            )));
         }
         Ok(Self { gap: gap_ms })
     }

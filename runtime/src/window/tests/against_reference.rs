@@ -54,10 +54,20 @@ impl Outcome {
 }
 
 fn stats_of(values: &[i64]) -> Stats {
-    (values.len() as u64, values.iter().sum(), *values.iter().max().expect("a window has a record"))
+    (
+        values.len() as u64,
+        values.iter().sum(),
+        *values.iter().max().expect("a window has a record"),
+    )
 }
 
-fn sliding_by_definition(steps: &[Step], size: i64, slide: i64, offset: i64, lateness: i64) -> Outcome {
+fn sliding_by_definition(
+    steps: &[Step],
+    size: i64,
+    slide: i64,
+    offset: i64,
+    lateness: i64,
+) -> Outcome {
     let mut outcome = Outcome::default();
     let mut watermark = -60;
     let mut windows: BTreeMap<(u64, i64), Vec<i64>> = BTreeMap::new();
@@ -65,8 +75,11 @@ fn sliding_by_definition(steps: &[Step], size: i64, slide: i64, offset: i64, lat
         match step {
             Step::Records(records) => {
                 for (key, time, value) in records {
-                    let covering = (time - size + 1..=*time).filter(|start| (start - offset).rem_euclid(slide) == 0);
-                    let open: Vec<i64> = covering.filter(|start| start + size + lateness > watermark).collect();
+                    let covering = (time - size + 1..=*time)
+                        .filter(|start| (start - offset).rem_euclid(slide) == 0);
+                    let open: Vec<i64> = covering
+                        .filter(|start| start + size + lateness > watermark)
+                        .collect();
                     if open.is_empty() {
                         outcome.late.push((*key, *time, *value));
                     }
@@ -74,7 +87,9 @@ fn sliding_by_definition(steps: &[Step], size: i64, slide: i64, offset: i64, lat
                         let values = windows.entry((*key, start)).or_default();
                         values.push(*value);
                         if start + size <= watermark {
-                            outcome.fired.push((*key, start, start + size, stats_of(values)));
+                            outcome
+                                .fired
+                                .push((*key, start, start + size, stats_of(values)));
                         }
                     }
                 }
@@ -82,7 +97,9 @@ fn sliding_by_definition(steps: &[Step], size: i64, slide: i64, offset: i64, lat
             Step::Advance(by) | Step::AdvanceToBarrier(by, _) => {
                 for ((key, start), values) in &windows {
                     if watermark < start + size && start + size <= watermark + by {
-                        outcome.fired.push((*key, *start, start + size, stats_of(values)));
+                        outcome
+                            .fired
+                            .push((*key, *start, start + size, stats_of(values)));
                     }
                 }
                 watermark += by;
@@ -107,9 +124,17 @@ fn sessions_by_definition(steps: &[Step], gap: i64, lateness: i64) -> Outcome {
         match step {
             Step::Records(records) => {
                 for (key, time, value) in records {
-                    let mut whole = OneSession { key: *key, start: *time, end: time + gap, values: vec![*value] };
+                    let mut whole = OneSession {
+                        key: *key,
+                        start: *time,
+                        end: time + gap,
+                        values: vec![*value],
+                    };
                     sessions.retain_mut(|s| {
-                        let meets = s.key == *key && s.start < time + gap && *time < s.end && s.end + lateness > watermark;
+                        let meets = s.key == *key
+                            && s.start < time + gap
+                            && *time < s.end
+                            && s.end + lateness > watermark;
                         if meets {
                             whole.start = whole.start.min(s.start);
                             whole.end = whole.end.max(s.end);
@@ -122,7 +147,9 @@ fn sessions_by_definition(steps: &[Step], gap: i64, lateness: i64) -> Outcome {
                         continue;
                     }
                     if whole.end <= watermark {
-                        outcome.fired.push((*key, whole.start, whole.end, stats_of(&whole.values)));
+                        outcome
+                            .fired
+                            .push((*key, whole.start, whole.end, stats_of(&whole.values)));
                     }
                     sessions.push(whole);
                 }
@@ -130,7 +157,9 @@ fn sessions_by_definition(steps: &[Step], gap: i64, lateness: i64) -> Outcome {
             Step::Advance(by) | Step::AdvanceToBarrier(by, _) => {
                 for s in &sessions {
                     if watermark < s.end && s.end <= watermark + by {
-                        outcome.fired.push((s.key, s.start, s.end, stats_of(&s.values)));
+                        outcome
+                            .fired
+                            .push((s.key, s.start, s.end, stats_of(&s.values)));
                     }
                 }
                 watermark += by;
@@ -141,11 +170,21 @@ fn sessions_by_definition(steps: &[Step], gap: i64, lateness: i64) -> Outcome {
 }
 
 /// Does a step on a stage that owns the keys of `range`.
-fn apply(logic: &mut impl Stage, step: &Step, watermark: &mut i64, range: KeyGroupRange, outcome: &mut Outcome) {
+fn apply(
+    logic: &mut impl Stage,
+    step: &Step,
+    watermark: &mut i64,
+    range: KeyGroupRange,
+    outcome: &mut Outcome,
+) {
     match step {
         Step::Records(records) => {
             let owned = |key: &u64| range.contains(GROUPS.group_of(hash_of(key)));
-            let records: Vec<_> = records.iter().filter(|(key, ..)| owned(key)).copied().collect();
+            let records: Vec<_> = records
+                .iter()
+                .filter(|(key, ..)| owned(key))
+                .copied()
+                .collect();
             outcome.add(add(logic, *watermark, &records));
         }
         Step::Advance(by) | Step::AdvanceToBarrier(by, _) => {
@@ -166,7 +205,10 @@ fn check<L: Stage>(make: impl Fn() -> L, steps: &[Step], worker_count: usize, ex
     let mut barrier: Option<(usize, i64, Outcome)> = None;
     let restart = |chain: &[Vec<u8>], (done, at, before): (usize, i64, Outcome)| {
         let mut joined = before;
-        for (mut worker, range) in restore(&make, chain, worker_count).into_iter().zip(ranges(worker_count)) {
+        for (mut worker, range) in restore(&make, chain, worker_count)
+            .into_iter()
+            .zip(ranges(worker_count))
+        {
             let mut watermark = at;
             // What was due at the barrier and had not fired fires first.
             joined.fired.extend(fire_all(&mut worker, i64::MIN, 1));
@@ -174,13 +216,21 @@ fn check<L: Stage>(make: impl Fn() -> L, steps: &[Step], worker_count: usize, ex
                 apply(&mut worker, step, &mut watermark, range, &mut joined);
             }
         }
-        assert_eq!(&joined.sorted(), expected, "restored after {done} steps, from {} objects", chain.len());
+        assert_eq!(
+            &joined.sorted(),
+            expected,
+            "restored after {done} steps, from {} objects",
+            chain.len()
+        );
     };
 
     for (at, step) in steps.iter().enumerate() {
         if let Step::AdvanceToBarrier(by, calls) = step {
             if let Some(before) = barrier.take() {
-                copy_rest(&mut logic, chain.last_mut().expect("a barrier has an object"));
+                copy_rest(
+                    &mut logic,
+                    chain.last_mut().expect("a barrier has an object"),
+                );
                 restart(&chain, before);
             }
             watermark += by;
@@ -191,7 +241,11 @@ fn check<L: Stage>(make: impl Fn() -> L, steps: &[Step], worker_count: usize, ex
             });
             outcome.fired.extend(take(&mut out));
             // A full snapshot now and then, increments between.
-            let scope = if chain.len() % 4 == 0 { SnapshotScope::Full } else { SnapshotScope::Increment };
+            let scope = if chain.len().is_multiple_of(4) {
+                SnapshotScope::Full
+            } else {
+                SnapshotScope::Increment
+            };
             if scope == SnapshotScope::Full {
                 chain.clear();
             }
@@ -201,18 +255,26 @@ fn check<L: Stage>(make: impl Fn() -> L, steps: &[Step], worker_count: usize, ex
             }
             logic.freeze(scope);
             chain.push(Vec::new());
-            let before = Outcome { fired: outcome.fired.clone(), late: outcome.late.clone() };
+            let before = Outcome {
+                fired: outcome.fired.clone(),
+                late: outcome.late.clone(),
+            };
             barrier = Some((at + 1, watermark, before));
             outcome.fired.extend(fire_all(&mut logic, watermark, 1));
         } else {
             apply(&mut logic, step, &mut watermark, ranges(1)[0], &mut outcome);
         }
         if let Some(chunk) = barrier.as_ref().and_then(|_| logic.copy_frozen(1)) {
-            chunk.encode(chain.last_mut().expect("a barrier has an object")).expect("integers encode");
+            chunk
+                .encode(chain.last_mut().expect("a barrier has an object"))
+                .expect("integers encode");
         }
     }
     if let Some(before) = barrier {
-        copy_rest(&mut logic, chain.last_mut().expect("a barrier has an object"));
+        copy_rest(
+            &mut logic,
+            chain.last_mut().expect("a barrier has an object"),
+        );
         restart(&chain, before);
     }
     assert_eq!(&outcome.sorted(), expected);

@@ -23,12 +23,25 @@ where
 fn aggregates_say_what_their_names_say() {
     let a = Aggregates::<i32>::new();
     check(a.count(), vec![3, 1, 4], 3);
-    check(a.sum(|v| *v), vec![i32::MAX, i32::MAX], 2 * i64::from(i32::MAX));
+    check(
+        a.sum(|v| *v),
+        vec![i32::MAX, i32::MAX],
+        2 * i64::from(i32::MAX),
+    );
     check(a.sum(|v| f64::from(*v)), vec![1, 2], 3.0);
     check(a.min(|v| *v), vec![3, 1, 4], 1);
-    check(a.max(|v| v.to_string()), vec![3, 10], "3".to_owned());
+    check(a.max(|v| format!("{v}")), vec![3, 10], "3".to_owned());
     check(a.mean(|v| *v), vec![1, 2], 1.5);
-    let all = (a.count(), a.sum(|v| *v), a.min(|v| *v), a.max(|v| *v), a.mean(|v| *v), a.count(), a.count(), a.count());
+    let all = (
+        a.count(),
+        a.sum(|v| *v),
+        a.min(|v| *v),
+        a.max(|v| *v),
+        a.mean(|v| *v),
+        a.count(),
+        a.count(),
+        a.count(),
+    );
     check(all, vec![2, 4], (2, 6, 2, 4, 3.0, 2, 2, 2));
 }
 

@@ -6,7 +6,9 @@ use crate::state::testing::{restore, snapshot};
 use crate::window::{ByFold, ByReduce, Session, Sliding, Tumbling, WindowSpec};
 
 fn tumbling(size: i64, lateness: i64) -> impl Stage {
-    Tumbling::new(size).expect("a size").logic(lateness, stats())
+    Tumbling::new(size)
+        .expect("a size")
+        .logic(lateness, stats())
 }
 
 fn session(gap: i64, lateness: i64) -> impl Stage {
@@ -16,12 +18,18 @@ fn session(gap: i64, lateness: i64) -> impl Stage {
 #[test]
 fn a_window_fires_when_the_watermark_reaches_its_end_and_not_before() {
     let mut logic = tumbling(10, 0);
-    assert_eq!(add(&mut logic, i64::MIN, &[(1, 0, 5), (1, 9, 7), (2, 10, 1)]), (vec![], vec![]));
+    assert_eq!(
+        add(&mut logic, i64::MIN, &[(1, 0, 5), (1, 9, 7), (2, 10, 1)]),
+        (vec![], vec![])
+    );
     assert_eq!(fire_all(&mut logic, 9, 100), []);
     assert_eq!(fire_all(&mut logic, 10, 100), [(1, 0, 10, (2, 12, 7))]);
     assert_eq!(fire_all(&mut logic, 10, 100), [], "only once");
     assert_eq!(logic.len(), 1);
-    assert_eq!(fire_all(&mut logic, i64::MAX, 100), [(2, 10, 20, (1, 1, 1))]);
+    assert_eq!(
+        fire_all(&mut logic, i64::MAX, 100),
+        [(2, 10, 20, (1, 1, 1))]
+    );
     assert!(logic.is_empty());
 }
 
@@ -31,7 +39,10 @@ fn a_record_whose_window_has_fired_is_late_and_changes_nothing() {
     add(&mut logic, i64::MIN, &[(1, 0, 5)]);
     assert_eq!(add(&mut logic, 9, &[(1, 1, 1)]).1, []);
     assert_eq!(add(&mut logic, 10, &[(1, 9, 9), (1, 10, 1)]).1, [(1, 9, 9)]);
-    assert_eq!(fire_all(&mut logic, 20, 100), [(1, 0, 10, (2, 6, 5)), (1, 10, 20, (1, 1, 1))]);
+    assert_eq!(
+        fire_all(&mut logic, 20, 100),
+        [(1, 0, 10, (2, 6, 5)), (1, 10, 20, (1, 1, 1))]
+    );
 }
 
 #[test]
@@ -42,7 +53,11 @@ fn a_late_but_allowed_record_fires_at_once_with_the_full_value() {
     let (fired, late) = add(&mut logic, 14, &[(1, 3, 7), (2, 4, 1)]);
     assert_eq!(fired, [(1, 0, 10, (2, 12, 7)), (2, 0, 10, (1, 1, 1))]);
     assert_eq!(late, []);
-    assert_eq!(fire_all(&mut logic, 15, 100), [], "what has fired does not fire when its lateness is over");
+    assert_eq!(
+        fire_all(&mut logic, 15, 100),
+        [],
+        "what has fired does not fire when its lateness is over"
+    );
     assert!(logic.is_empty());
     assert_eq!(add(&mut logic, 15, &[(1, 3, 7)]).1, [(1, 3, 7)]);
 }
@@ -58,8 +73,16 @@ fn a_record_of_several_windows_is_late_only_if_it_is_for_all() {
 #[test]
 fn sessions_exactly_a_gap_apart_do_not_merge_and_closer_ones_do() {
     let mut logic = session(10, 0);
-    add(&mut logic, i64::MIN, &[(1, 0, 1), (1, 10, 2), (2, 0, 1), (2, 9, 2)]);
-    let expected = [(1, 0, 10, (1, 1, 1)), (1, 10, 20, (1, 2, 2)), (2, 0, 19, (2, 3, 2))];
+    add(
+        &mut logic,
+        i64::MIN,
+        &[(1, 0, 1), (1, 10, 2), (2, 0, 1), (2, 9, 2)],
+    );
+    let expected = [
+        (1, 0, 10, (1, 1, 1)),
+        (1, 10, 20, (1, 2, 2)),
+        (2, 0, 19, (2, 3, 2)),
+    ];
     assert_eq!(fire_all(&mut logic, 20, 1), expected);
     assert!(logic.is_empty());
 }
@@ -163,21 +186,33 @@ fn a_window_that_closed_is_gone_after_a_restart_but_only_for_the_worker_that_clo
         let chain: Vec<Vec<u8>> = order.iter().flat_map(|at| chains[*at].clone()).collect();
         let mut joined = restore(make, &chain, 1);
         assert_eq!(joined[0].len(), waiting);
-        assert_eq!(fire_all(&mut joined[0], i64::MIN, 1).len(), waiting, "due against the greatest stored watermark");
+        assert_eq!(
+            fire_all(&mut joined[0], i64::MIN, 1).len(),
+            waiting,
+            "due against the greatest stored watermark"
+        );
     }
 }
 
 #[test]
 fn windows_reduce_and_fold() {
     let greatest = ByReduce(|max: &mut i64, next: i64| *max = next.max(*max));
-    let mut logic = WindowSpec::<u64, i64, _>::logic(Sliding::new(10, 5).expect("a size"), 0, greatest);
-    let texts = ByFold::new(String::new(), |text: &mut String, next: i64| *text += &next.to_string());
+    let mut logic =
+        WindowSpec::<u64, i64, _>::logic(Sliding::new(10, 5).expect("a size"), 0, greatest);
+    let texts = ByFold::new(String::new(), |text: &mut String, next: i64| {
+        *text += &next.to_string();
+    });
     let mut folded = WindowSpec::<u64, i64, _>::logic(Tumbling::new(10).expect("a size"), 0, texts);
     let records = || vec![rec(1, 6, 3), rec(1, 7, 9), rec(1, 8, 4)];
     let (mut out, mut late) = (Vec::new(), Vec::new());
     logic.process(&mut records(), i64::MIN, &mut out, &mut late);
     assert_eq!(logic.fire(i64::MAX, &mut out, 100), Progress::Done);
-    assert_eq!(out.iter().map(|r| (r.value.end, r.value.value)).collect::<Vec<_>>(), [(10, 9), (15, 9)]);
+    assert_eq!(
+        out.iter()
+            .map(|r| (r.value.end, r.value.value))
+            .collect::<Vec<_>>(),
+        [(10, 9), (15, 9)]
+    );
     let mut out = Vec::new();
     folded.process(&mut records(), i64::MIN, &mut out, &mut late);
     assert_eq!(folded.fire(i64::MAX, &mut out, 100), Progress::Done);

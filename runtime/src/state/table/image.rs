@@ -1,0 +1,152 @@
+//! The frozen image of a table: taken at once, handed over piece by piece, and restored.
+
+use std::collections::VecDeque;
+
+use crate::key::{Key, hash_of};
+use crate::state::State;
+use crate::state::frames::FrozenPiece;
+use crate::state::logic::SnapshotScope;
+use crate::state::span::HashSpan;
+
+use super::KeyedTable;
+
+/// The rest of a frozen image.
+pub(super) struct Frozen<K, V> {
+    segments: FrozenSegments,
+    removed: Vec<K>,
+    /// Copied before a change, not yet handed over.
+    pub(super) copied: VecDeque<Vec<(K, V)>>,
+}
+
+enum FrozenSegments {
+    /// These, from the back.
+    Listed(Vec<u32>),
+    /// From the first to before the second.
+    Range(u32, u32),
+}
+
+impl<K, V> Frozen<K, V> {
+    pub(super) const fn nothing() -> Self {
+        Self {
+            segments: FrozenSegments::Range(0, 0),
+            removed: Vec::new(),
+            copied: VecDeque::new(),
+        }
+    }
+}
+
+impl<K: Key, V: State> KeyedTable<K, V> {
+    /// Takes the image of the next snapshot. The span is returned if the image replaces what earlier
+    /// snapshots hold in it.
+    pub(crate) fn freeze(&mut self, scope: SnapshotScope) -> Option<HashSpan> {
+        assert!(
+            !self.is_frozen(),
+            "frozen again before the image before was handed over"
+        );
+        let replaces = std::mem::take(&mut self.replaces);
+        self.mark += 1;
+        self.stored = true;
+        let dirty = std::mem::take(&mut self.dirty);
+        let removed = std::mem::take(&mut self.removed);
+        if replaces || scope == SnapshotScope::Full {
+            self.scope = SnapshotScope::Full;
+            self.frozen.segments = FrozenSegments::Range(0, self.segments.len() as u32);
+        } else {
+            self.scope = SnapshotScope::Increment;
+            self.frozen.segments = FrozenSegments::Listed(dirty);
+            self.frozen.removed = removed;
+        }
+        if replaces { self.span } else { None }
+    }
+
+    /// Hands over about `budget` entries of the frozen image; `None` when all were handed over.
+    pub(crate) fn copy_frozen(&mut self, budget: usize) -> Option<FrozenPiece<K, V>> {
+        let removed = std::mem::take(&mut self.frozen.removed);
+        let mut entries = Vec::new();
+        while entries.len() < budget.max(1) {
+            if let Some(copied) = self.frozen.copied.pop_front() {
+                if entries.is_empty() {
+                    entries = copied;
+                } else {
+                    entries.extend(copied);
+                }
+                continue;
+            }
+            let Some(index) = self.frozen.segments.next() else {
+                break;
+            };
+            let segment = &mut self.segments[index as usize];
+            if segment.copied_in != self.mark {
+                segment.copy(self.scope, &mut entries);
+                segment.copied_in = self.mark;
+            }
+        }
+        (!entries.is_empty() || !removed.is_empty()).then_some(FrozenPiece { removed, entries })
+    }
+
+    /// Whether any of the frozen image is still to be handed over.
+    pub(crate) fn is_frozen(&self) -> bool {
+        !(self.frozen.copied.is_empty()
+            && self.frozen.removed.is_empty()
+            && self.frozen.segments.is_done())
+    }
+
+    /// What snapshots may hold of this table: the hashes to clear when it goes.
+    pub(crate) fn stored_span(&self) -> Option<HashSpan> {
+        if self.stored { self.span } else { None }
+    }
+
+    /// Puts an entry of a snapshot in its place.
+    pub(crate) fn restore(&mut self, hash: u64, key: K, value: V) {
+        self.stored = true;
+        if let Some(slot) = self.find(hash, &key) {
+            let at = self.segments[slot.segment as usize].overwrite(slot.bucket as usize);
+            *at.expect("the slot was found just now") = value;
+        } else {
+            let segment = self.segment_with_room(hash);
+            self.place(segment, hash, (key, value));
+        }
+    }
+
+    /// Takes back an entry of an earlier snapshot.
+    pub(crate) fn restore_removal(&mut self, hash: u64, key: &K) {
+        if let Some(slot) = self.find(hash, key) {
+            self.segments[slot.segment as usize].take(slot.bucket as usize);
+            self.len -= 1;
+        }
+    }
+
+    /// Takes back all entries of earlier snapshots in a span.
+    pub(crate) fn restore_clear(&mut self, span: HashSpan) {
+        for segment in &mut self.segments {
+            for bucket in 0..segment.bucket_count() {
+                if segment
+                    .key(bucket)
+                    .is_some_and(|key| span.contains(hash_of(key)))
+                {
+                    segment.take(bucket);
+                    self.len -= 1;
+                }
+            }
+        }
+    }
+}
+
+impl FrozenSegments {
+    fn next(&mut self) -> Option<u32> {
+        match self {
+            Self::Listed(list) => list.pop(),
+            Self::Range(first, behind) => (*first < *behind).then(|| {
+                *first += 1;
+                *first - 1
+            }),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        match self {
+            Self::Listed(list) => list.is_empty(),
+            Self::Range(first, behind) => first >= behind,
+        }
+    }
+}
