@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::graph::{Graph, Node, text};
 use crate::lower::Chain;
-use crate::ops::{Has, Memory, Place, Shape};
+use crate::ops::{Has, Memory, Place, Shape, Windows};
 use crate::report::Report;
 
 /// Checks every rule.
@@ -186,7 +186,11 @@ fn check_ids(graph: &Graph<'_>, report: &mut Report) {
 fn check_shapes(graph: &Graph<'_>, report: &mut Report) {
     let mut shapes: BTreeMap<String, Shape> = BTreeMap::new();
     for (chain, nodes) in graph.flow.chains.iter().zip(&graph.chains) {
-        let known = |name| shapes.get(&text(name)).copied().unwrap_or(Shape::UNKNOWN);
+        let known = |name: &proc_macro2::Ident| {
+            let shape = shapes.get(&text(name)).copied().unwrap_or(Shape::UNKNOWN);
+            let is_shared = graph.stream(name).is_some_and(|stream| stream.uses > 1);
+            if is_shared { Shape { at_source: Has::No, ..shape } } else { shape }
+        };
         let mut shape = chain.from.as_ref().map_or(Shape::UNKNOWN, known);
         let mut sides = Vec::new();
         for node in nodes {
@@ -195,7 +199,7 @@ fn check_shapes(graph: &Graph<'_>, report: &mut Report) {
                 shape = Shape::UNKNOWN;
                 continue;
             };
-            if shape.windows == Has::Yes && !op.reads_windows() {
+            if shape.windows != Windows::None && !op.reads_windows() {
                 report.error(
                     stage.span(),
                     format!("`{}` cannot follow `window`: say first what to make of a window's records, with `aggregate`, `reduce` or `fold`", op.name()),
@@ -207,15 +211,19 @@ fn check_shapes(graph: &Graph<'_>, report: &mut Report) {
                 Place::Middle | Place::Last => vec![shape],
             };
             shape = (op.shape)(stage, &inputs, report);
-            sides.extend(stage.arguments.new_streams().map(|(_, name)| text(name)));
+            sides.extend(stage.arguments.new_streams().map(|(option, name)| (option, text(name))));
         }
-        if let (Has::Yes, Some(window)) = (shape.windows, nodes.last()) {
+        if let (true, Some(window)) = (shape.windows != Windows::None, nodes.last()) {
             report.error(
                 window.stage.span(),
                 "`window` is followed by what to make of its records, `aggregate`, `reduce` or `fold`",
             );
         }
-        shapes.extend(sides.into_iter().map(|name| (name, Shape::SIDE)));
-        shapes.extend(chain.name.iter().map(|name| (text(name), Shape { windows: Has::No, ..shape })));
+        if sides.iter().any(|(option, _)| *option == "errors") {
+            // The source ends where its malformed records leave.
+            shape.at_source = Has::No;
+        }
+        shapes.extend(sides.into_iter().map(|(option, name)| (name, if option == "late" { Shape::LATE } else { Shape::ERRORS })));
+        shapes.extend(chain.name.iter().map(|name| (text(name), Shape { windows: Windows::None, ..shape })));
     }
 }

@@ -38,9 +38,7 @@ fn expand_chain(chain: &Chain, nodes: &[Node<'_>], scope: &Scope<'_>) -> TokenSt
     for node in nodes {
         let op = node.stage.op.expect("an unknown stage is an error of an earlier pass");
         stream = (op.expand)(node, stream, scope);
-        // A window's late records leave with the results of the stage behind it.
-        let leaves_here = node.in_window || op.memory != crate::ops::Memory::WithNext;
-        if let (Some(side), true) = (node.side, leaves_here) {
+        if let Some(side) = node.side {
             let main = local(&Ident::new("main", node.stage.span()));
             let side_name = local(side);
             let share = scope.share(side);

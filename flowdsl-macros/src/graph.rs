@@ -122,6 +122,12 @@ pub(crate) fn text(name: &Ident) -> String {
 /// The stages of a chain with their ids: the stream's name and the stage's, or the `as` name.
 fn nodes(chain: &Chain) -> Vec<Node<'_>> {
     let mut nodes: Vec<Node<'_>> = chain.stages.iter().map(|stage| node(chain, stage)).collect();
+    // Malformed records leave behind the event time of their source.
+    if let Some(at) = nodes.iter().position(|node| node.stage.op.is_some_and(|op| op.name() == "event_time"))
+        && nodes[0].stage.is_at(Place::Origin)
+    {
+        nodes[at].side = nodes[0].side.take();
+    }
     // A window belongs to the stage behind it: one id, and the late records leave there.
     for at in 1..nodes.len() {
         let (before, from) = nodes.split_at_mut(at);

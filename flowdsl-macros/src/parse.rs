@@ -140,8 +140,12 @@ fn chain(input: ParseStream<'_>, name: Option<Ident>) -> Result<Chain> {
         chain.from = Some(first);
     }
     while input.peek(Token![->]) {
-        input.parse::<Token![->]>()?;
-        let stage = word(input, "expected a stage after `->`, such as `map(|x| ..)`")?;
+        let arrow = input.parse::<Token![->]>()?;
+        let otherwise = "expected a stage after `->`, such as `map(|x| ..)`";
+        if input.is_empty() {
+            return Err(syn::Error::new_spanned(arrow, otherwise));
+        }
+        let stage = word(input, otherwise)?;
         chain.calls.push(call(input, stage)?);
     }
     Ok(chain)

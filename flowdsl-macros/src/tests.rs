@@ -246,16 +246,24 @@ fn windows_need_a_key_and_event_time() {
     check_stages("-> fold(0, f)", &["`fold` needs a stream with a key"]);
     check_stages("-> reduce(f)", &["`reduce` needs a stream with a key"]);
     check_stages("-> key_by(k) -> fold(0, f)", &[]);
+    check_stages("-> key_by(k) -> fold(0, f) -> reduce(f)", &["`reduce` needs a stream with a key"]);
+    check_stages("-> key_by(k) -> window(session(1 h)) -> fold(0, f)", &["`fold` cannot follow session windows"]);
 }
 
 #[test]
 fn event_time_stands_once_at_the_source() {
-    let at_source = "`event_time` stands before any `key_by`, `union` or `window`";
+    let at_source = "`event_time` stands behind its source";
     check("source(s) -> key_by(k) -> event_time(t, lateness: 1 s) -> sink(o);", &[at_source]);
     check(
         "let a = source(s); let b = source(t); union(a, b) -> event_time(t, lateness: 1 s) -> sink(o);",
         &[at_source],
     );
+    check(
+        "let a = source(s); a -> event_time(t, lateness: 1 s) -> sink(o); a -> sink(p) as q;",
+        &[at_source],
+    );
+    check("let a = source(s, errors: e); e -> sink(p); a -> event_time(t, lateness: 1 s) -> sink(o);", &[at_source]);
+    check("let a = source(s, errors: e) -> event_time(t, lateness: 1 s); e -> sink(p); a -> sink(o);", &[]);
     check_stages("-> event_time(t, lateness: 1 s)", &["this stream has event time already"]);
     check("source(s) -> map(f) -> filter(g) -> event_time(t, lateness: 1 s) -> sink(o);", &[]);
 }

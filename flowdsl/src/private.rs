@@ -11,11 +11,18 @@ use std::marker::PhantomData;
 pub use std::time::Duration;
 pub use std::{module_path, vec};
 
+pub use crate::Job;
+pub use crate::builder::Stream;
 pub use flowdsl_runtime::key::{Key, KeyHasher};
 pub use flowdsl_runtime::schema::Schema;
 pub use flowdsl_runtime::state::State;
 
 use flowdsl_runtime::connector::{Sink, Source};
+
+/// The windows of `window(..)`.
+pub mod window {
+    pub use crate::builder::{session, sliding, tumbling};
+}
 
 /// A value that a flow may capture: each worker gets a clone of it.
 #[diagnostic::on_unimplemented(
@@ -71,6 +78,25 @@ pub fn sink_of<T, S: Sink<T>>(sink: S) -> S {
     sink
 }
 
+/// What the header promises of the last sink's records.
+#[diagnostic::on_unimplemented(
+    message = "the header of the flow says `=> {Self}`, but its last sink receives `{T}`",
+    label = "the last sink receives `{T}`",
+    note = "make a `{Self}` of each record with `map` before the sink, or write the other type in the header"
+)]
+pub trait EndsIn<T> {}
+
+#[diagnostic::do_not_recommend]
+impl<T> EndsIn<T> for T {}
+
+/// The stream that goes into the last sink, whose records are what the header says.
+pub fn ends_in<'s, Out, O, S, K, E, T>(stream: Stream<'s, O, S, K, E, T>) -> Stream<'s, O, S, K, E, T>
+where
+    Out: EndsIn<T>,
+{
+    stream
+}
+
 thread_local! {
     /// The types whose schemas are being made on this thread, outermost first.
     static BEING_MADE: RefCell<Vec<TypeId>> = const { RefCell::new(Vec::new()) };
@@ -107,4 +133,9 @@ pub fn enum_schema(name: &str, variants: Vec<(&str, Vec<(&str, Schema)>)>) -> Sc
 
 fn owned(fields: Vec<(&str, Schema)>) -> Vec<(String, Schema)> {
     fields.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
+}
+
+/// What a flow with mistakes is, beside their errors: it never runs, as it never compiles.
+pub fn unreachable_job() -> crate::Job {
+    unreachable!("a flow with mistakes does not compile")
 }

@@ -10,7 +10,7 @@ use quote::quote_spanned;
 use crate::expand::{Scope, in_parens};
 use crate::graph::Node;
 use crate::lower::Stage;
-use crate::ops::{Has, Memory, Op, Place, Shape};
+use crate::ops::{Has, Memory, Op, Place, Shape, Windows};
 use crate::report::Report;
 use crate::values::Value;
 use crate::values::signature::{Kind, Param, Signature};
@@ -29,14 +29,14 @@ pub(super) const OP: Op = Op {
 
 fn shape(stage: &Stage, inputs: &[Shape], report: &mut Report) -> Shape {
     let input = inputs.first().copied().unwrap_or(Shape::UNKNOWN);
-    if input.windows == Has::No && input != Shape::UNKNOWN {
+    if input.windows == Windows::None && input != Shape::UNKNOWN {
         report.error(
             stage.call.name.span(),
             "`aggregate` needs windows: put `-> window(tumbling(1 h))` before it, \
              or use `fold` for a running result of each key",
         );
     }
-    Shape { windows: Has::No, ..input }
+    Shape { key: Has::No, windows: Windows::None, ..input }
 }
 
 fn expand(node: &Node<'_>, on: TokenStream, scope: &Scope<'_>) -> TokenStream {

@@ -1,6 +1,8 @@
 //! `fold`: records folded into a value of another kind, per key and window or running per key.
 
-use crate::ops::{Memory, Op, Place, reduce};
+use crate::lower::Stage;
+use crate::ops::{Memory, Op, Place, Shape, Windows, reduce};
+use crate::report::Report;
 use crate::values::signature::{Kind, Param, Signature};
 
 pub(super) const OP: Op = Op {
@@ -11,6 +13,17 @@ pub(super) const OP: Op = Op {
     },
     place: Place::Middle,
     memory: Memory::Stateful,
-    shape: reduce::shape,
+    shape,
     expand: reduce::expand,
 };
+
+/// As for `reduce`, but sessions merge, and two folded values do not.
+fn shape(stage: &Stage, inputs: &[Shape], report: &mut Report) -> Shape {
+    if inputs.iter().any(|input| input.windows == Windows::Sessions) {
+        report.error(
+            stage.span(),
+            "`fold` cannot follow session windows: two sessions may become one, and folded values do not; use `aggregate` or `reduce`",
+        );
+    }
+    reduce::shape(stage, inputs, report)
+}

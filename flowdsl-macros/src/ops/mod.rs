@@ -107,18 +107,31 @@ pub(crate) struct Shape {
     /// Whether nothing has yet moved a record from the source's subtask.
     pub(crate) at_source: Has,
     /// Whether its records stand in windows that no stage has read yet.
-    pub(crate) windows: Has,
+    pub(crate) windows: Windows,
 }
 
 impl Shape {
     /// Nothing is known, so that nothing is said: what stands behind a mistake.
-    pub(crate) const UNKNOWN: Self = Self { key: Has::Unknown, time: Has::Unknown, at_source: Has::Unknown, windows: Has::No };
+    pub(crate) const UNKNOWN: Self = Self { key: Has::Unknown, time: Has::Unknown, at_source: Has::Unknown, windows: Windows::None };
 
-    /// A side output: it cannot get event time, and what else it has, the builder knows.
-    pub(crate) const SIDE: Self = Self { at_source: Has::No, ..Self::UNKNOWN };
+    /// The late records of a window.
+    pub(crate) const LATE: Self = Self { key: Has::Yes, time: Has::Yes, at_source: Has::No, windows: Windows::None };
+
+    /// The records that a source could not read.
+    pub(crate) const ERRORS: Self = Self { key: Has::No, time: Has::No, at_source: Has::No, windows: Windows::None };
 
     /// What a source makes.
-    pub(crate) const SOURCE: Self = Self { key: Has::No, time: Has::No, at_source: Has::Yes, windows: Has::No };
+    pub(crate) const SOURCE: Self = Self { key: Has::No, time: Has::No, at_source: Has::Yes, windows: Windows::None };
+}
+
+/// The windows that a stream's records stand in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Windows {
+    None,
+    /// Tumbling or sliding.
+    Fixed,
+    /// Sessions, which merge.
+    Sessions,
 }
 
 /// An answer that a mistake elsewhere may hide.

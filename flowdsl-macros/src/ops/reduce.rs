@@ -6,7 +6,7 @@ use quote::quote_spanned;
 use crate::expand::Scope;
 use crate::graph::Node;
 use crate::lower::Stage;
-use crate::ops::{Has, Memory, Op, Place, Shape, bare_method, method, need_key};
+use crate::ops::{Has, Memory, Op, Place, Shape, Windows, bare_method, method, need_key};
 use crate::report::Report;
 use crate::values::signature::{Kind, Param, Signature};
 
@@ -22,13 +22,13 @@ pub(super) const OP: Op = Op {
     expand,
 };
 
-/// In windows, the records that leave are the windows' results; without, each record's running one.
+/// What leaves has no key any more: results of windows, or running ones, name their key themselves.
 pub(super) fn shape(stage: &Stage, inputs: &[Shape], report: &mut Report) -> Shape {
     let input = inputs.first().copied().unwrap_or(Shape::UNKNOWN);
-    if input.windows != Has::Yes {
+    if input.windows == Windows::None {
         need_key(stage, input, report);
     }
-    Shape { windows: Has::No, key: Has::Yes, ..input }
+    Shape { key: Has::No, windows: Windows::None, at_source: Has::No, ..input }
 }
 
 /// The id of a windowed stage was given to its `window`.

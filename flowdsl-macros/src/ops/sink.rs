@@ -28,7 +28,7 @@ fn expand(node: &Node<'_>, on: TokenStream, scope: &Scope<'_>) -> TokenStream {
     let mut sink: TokenStream = stage.arguments.in_order().map(|value| scope.value(value)).collect();
     if let Some(item) = node.header {
         let ends_in = private(item.span(), quote_spanned!(item.span()=> ends_in));
-        on = quote_spanned!(item.span()=> #ends_in::<#item, _>(#on));
+        on = quote_spanned!(item.span()=> #ends_in::<#item, _, _, _, _, _>(#on));
         let sink_of = private(span, quote!(sink_of));
         sink = quote_spanned!(span=> #sink_of::<#item, _>(#sink));
     }

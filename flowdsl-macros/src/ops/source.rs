@@ -1,7 +1,7 @@
 //! `source`: where records enter the flow.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote_spanned};
+use quote::quote_spanned;
 use syn::spanned::Spanned as _;
 
 use crate::expand::{Scope, in_parens, private};
@@ -36,11 +36,9 @@ fn expand(node: &Node<'_>, _: TokenStream, scope: &Scope<'_>) -> TokenStream {
         source = quote_spanned!(item.span()=> #source_of::<#item, _>(#source));
     }
     let flow = Scope::flow(span);
-    let name = match stage.arguments.get("errors") {
-        Some(_) => format_ident!("source_with_errors", span = span),
-        None => stage.call.name.clone(),
-    };
+    let errors = node.side.map(|side| quote_spanned!(side.span()=> .with_errors()));
+    let name = &stage.call.name;
     let id = &node.id;
     let call = in_parens(stage.call.paren, quote_spanned!(span=> #id, #source));
-    quote_spanned!(span=> #flow.#name #call)
+    quote_spanned!(span=> #flow.#name #call #errors)
 }

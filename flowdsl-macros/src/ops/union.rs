@@ -6,7 +6,7 @@ use quote::quote_spanned;
 use crate::expand::Scope;
 use crate::graph::Node;
 use crate::lower::Stage;
-use crate::ops::{Has, Memory, Op, Place, Shape};
+use crate::ops::{Has, Memory, Op, Place, Shape, Windows};
 use crate::report::Report;
 use crate::values::signature::{Kind, Param, Signature};
 
@@ -45,7 +45,7 @@ fn shape(stage: &Stage, inputs: &[Shape], report: &mut Report) -> Shape {
         key: all(|shape| shape.key).unwrap_or(Has::Unknown),
         time: all(|shape| shape.time).unwrap_or(Has::Unknown),
         at_source: Has::No,
-        windows: Has::No,
+        windows: Windows::None,
     }
 }
 

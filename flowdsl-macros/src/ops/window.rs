@@ -8,7 +8,7 @@ use quote::{quote, quote_spanned};
 use crate::expand::{Scope, in_parens, private};
 use crate::graph::Node;
 use crate::lower::Stage;
-use crate::ops::{Has, Memory, Op, Place, Shape, need_key};
+use crate::ops::{Has, Memory, Op, Place, Shape, Windows, need_key};
 use crate::report::Report;
 use crate::values::Value;
 use crate::values::signature::{Kind, Param, Signature};
@@ -50,12 +50,12 @@ fn shape(stage: &Stage, inputs: &[Shape], report: &mut Report) -> Shape {
             "`window` needs event time: put `-> event_time(|x| x.time, lateness: 5 min)` behind the source",
         );
     }
-    if let (Some(Value::Window(window)), Some((offset, _))) = (stage.arguments.get("spec"), stage.arguments.option("offset"))
-        && window.signature.name == "session"
-    {
+    let is_session = matches!(stage.arguments.get("spec"), Some(Value::Window(window)) if window.signature.name == "session");
+    let windows = if is_session { Windows::Sessions } else { Windows::Fixed };
+    if let (true, Some((offset, _))) = (is_session, stage.arguments.option("offset")) {
         report.error(offset, "a session begins with its first record, so that `offset` means nothing here: remove it");
     }
-    Shape { key: Has::Yes, time: Has::Yes, at_source: Has::No, windows: Has::Yes }
+    Shape { key: Has::Yes, time: Has::Yes, at_source: Has::No, windows }
 }
 
 /// `.at(id).window(spec)`; the id is that of the pair.

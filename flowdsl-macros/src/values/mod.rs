@@ -111,6 +111,10 @@ fn parse_arguments(signature: &'static Signature, call: &Ident, input: ParseStre
         let param = next_param(signature, call, input, &mut positions, &seen);
         let argument = param.and_then(|(param, name)| {
             seen.push(param.name);
+            if input.is_empty() {
+                let at = name.as_ref().unwrap_or(call);
+                return Err(Error::new(at.span(), format!("`{}` has no value", param.name)));
+            }
             value(param, input, report).map(|value| (param, name, value))
         });
         match argument {
@@ -183,9 +187,6 @@ fn next_param(
 }
 
 fn value(param: &'static Param, input: ParseStream<'_>, report: &mut Report) -> Result<Value> {
-    if input.is_empty() {
-        return Err(input.error(format!("`{}` has no value", param.name)));
-    }
     Ok(match param.kind {
         Kind::Expr => Value::Expr(Expression::parse(input)?),
         Kind::Closure => Value::Closure(Expression::parse(input)?),
