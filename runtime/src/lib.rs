@@ -28,5 +28,7 @@ pub mod settings;
 pub mod state;
 pub mod storage;
 pub mod window;
+#[cfg(feature = "abomonation")]
+pub mod wire;
 
 pub use error::{Error, ErrorKind, Result};

@@ -3,3 +3,5 @@
 mod flights;
 mod language;
 mod runs;
+mod slow_sink;
+mod tidy;

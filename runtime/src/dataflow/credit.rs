@@ -114,7 +114,7 @@ const LEAST: usize = 16;
 impl CreditLimit {
     /// A limit that never exceeds `most` records.
     pub(crate) fn new(credit: Arc<Credit>, most: usize) -> Self {
-        Self { credit, limit: most.clamp(LEAST, 4_096), most, paid_before: 0, since: Stopwatch::start() }
+        Self { credit, limit: most.clamp(LEAST, 1_024), most, paid_before: 0, since: Stopwatch::start() }
     }
 
     pub(crate) fn credit(&self) -> &Arc<Credit> {
