@@ -21,6 +21,7 @@
 pub mod builder;
 mod job;
 pub mod prelude;
+pub mod testing;
 
 pub use flowdsl_runtime as runtime;
 pub use flowdsl_runtime::job::{Environment, JobHandle, JobReport, Outcome};

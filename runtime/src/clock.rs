@@ -46,6 +46,12 @@ impl Clock {
         self.real.elapsed()
     }
 
+    /// How long to wait where a pause is polite and changes no result: not at all on a clock that
+    /// is moved by hand, since nobody may move it.
+    pub(crate) fn pause(&self, wanted: Duration) -> Duration {
+        if self.is_manual() { Duration::ZERO } else { wanted }
+    }
+
     /// Whether the clock stands still until it is moved by hand.
     pub fn is_manual(&self) -> bool {
         matches!(self.time, Source::Manual(_))

@@ -15,6 +15,8 @@ pub struct SplitProgress {
     pub offset: Option<Offset>,
     /// The greatest event time seen, so that the watermark does not fall after a restore.
     pub greatest_event_time: Option<i64>,
+    /// The watermark that the split itself has promised, for the same reason.
+    pub promised_watermark: Option<i64>,
     /// Whether the split has been read to its end.
     pub finished: bool,
 }
@@ -22,7 +24,7 @@ pub struct SplitProgress {
 impl SplitProgress {
     /// A split of which nothing has been read.
     pub fn unread(split: Split) -> Self {
-        Self { split, offset: None, greatest_event_time: None, finished: false }
+        Self { split, offset: None, greatest_event_time: None, promised_watermark: None, finished: false }
     }
 
     /// The watermark of the split under a bound on disorder: no record before it follows.
@@ -32,7 +34,7 @@ impl SplitProgress {
         if self.finished {
             return i64::MAX;
         }
-        let least = self.split.least_event_time.unwrap_or(i64::MIN);
+        let least = self.split.least_event_time.max(self.promised_watermark).unwrap_or(i64::MIN);
         self.greatest_event_time.map_or(least, |greatest| greatest.saturating_sub(lateness).max(least))
     }
 }
@@ -89,6 +91,10 @@ mod tests {
         assert_eq!(SplitProgress::unread(split(Some(7))).watermark(5), 7);
         progress.greatest_event_time = Some(100);
         assert_eq!(progress.watermark(5), 95, "a record 5 ms behind the greatest is not late");
+        progress.promised_watermark = Some(97);
+        assert_eq!(progress.watermark(5), 97, "the split knows more than its records say");
+        progress.greatest_event_time = Some(200);
+        assert_eq!(progress.watermark(5), 195, "a promise holds nothing back");
         progress.finished = true;
         assert_eq!(progress.watermark(5), i64::MAX);
     }

@@ -135,4 +135,10 @@ pub trait SplitReader {
 
     /// The offset of the next record.
     fn offset(&self) -> Offset;
+
+    /// A watermark that the split itself promises at its offset: no record before it follows,
+    /// other than late ones. The flow's `event_time` goes by the greater of this and its own.
+    fn watermark(&self) -> Option<i64> {
+        None
+    }
 }

@@ -128,13 +128,6 @@ impl Answers {
         self.own.as_ref().map_or(SnapshotScope::Full, |own| own.chain.next_scope())
     }
 
-    /// Says that the frozen image of an epoch was thrown away.
-    pub(crate) fn break_chain(&mut self) {
-        if let Some(own) = &mut self.own {
-            own.chain.break_off();
-        }
-    }
-
     /// Notes that the barrier of `epoch` has passed: an answer is owed.
     pub(crate) fn owe(&mut self, epoch: Epoch) {
         self.unanswered.push_back(epoch);
@@ -201,7 +194,10 @@ impl Answers {
         let mut failure = None;
         if let Some(own) = &mut self.own {
             match snapshot {
-                Ok(refs) => own.chain.extend(scope, refs),
+                Ok(refs) if own.chain.takes(scope) => own.chain.extend(scope, refs),
+                // The checkpoint before was given up while its image was being written, and this
+                // one was frozen before anybody knew that the image would not be stored.
+                Ok(_) => failure = Some("the snapshot before this one could not be stored".to_owned()),
                 Err(error) => {
                     own.chain.break_off();
                     failure = Some(error.to_string());
@@ -286,11 +282,11 @@ impl Answers {
             sink.retry = None;
             return Ok(());
         };
-        let now = self.context.clock.now();
-        let retry = match sink.retry {
-            Some(Retry { since, pause, .. }) => Retry { since, next: now + pause, pause: (pause * 2).min(LONGEST_PAUSE) },
-            None => Retry { since: now, next: now + FIRST_PAUSE, pause: FIRST_PAUSE * 2 },
-        };
+        let clock = &self.context.clock;
+        let now = clock.now();
+        let (since, pause) = sink.retry.map_or((now, FIRST_PAUSE), |retry| (retry.since, retry.pause));
+        let next = now + clock.pause(pause);
+        let retry = Retry { since, next, pause: (pause * 2).min(LONGEST_PAUSE) };
         tracing::warn!(stage = %sink.stage, %error, "a commit failed and is tried again");
         sink.retry = Some(retry);
         if now - retry.since > self.context.commit_timeout {

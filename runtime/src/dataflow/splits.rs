@@ -62,7 +62,9 @@ impl<S: Source> Splits<S> {
         let split = &mut self.splits[at];
         split.read_at = self.turns;
         let reader = split.reader.as_mut().expect("the split was opened above");
-        match reader.fill(out, errors, limit)? {
+        let fill = reader.fill(out, errors, limit)?;
+        split.progress.promised_watermark = split.progress.promised_watermark.max(reader.watermark());
+        match fill {
             Fill::More => self.current = self.lateness.is_none().then_some(at),
             Fill::Pending => {
                 split.pending = true;

@@ -63,13 +63,18 @@ pub(super) struct Coordinator {
     publishing: Option<(Epoch, Duration)>,
     /// The last epoch, once it was opened.
     last: Option<Epoch>,
+    /// The newest epoch whose checkpoint is complete.
+    newest: Epoch,
     /// Whether the last epoch is complete.
     completed: bool,
     /// Every answer for epochs before this one has arrived.
     answered_before: Option<Epoch>,
     failures: u32,
     stopping: bool,
+    /// Who asked for a checkpoint that has not been triggered yet.
     asked: Vec<Sender<Result<Epoch>>>,
+    /// Who waits for the checkpoint of an epoch, and then for its output to be visible.
+    awaited: Vec<(Epoch, Sender<Result<Epoch>>)>,
     unfinished_sources: BTreeSet<SubtaskId>,
     committed: BTreeMap<SubtaskId, Epoch>,
     ended: BTreeSet<usize>,
@@ -101,11 +106,13 @@ impl Coordinator {
             pending: None,
             publishing: None,
             last: None,
+            newest: Epoch(0),
             completed: false,
             answered_before: Some(run.first_epoch),
             failures: 0,
             stopping: false,
             asked: Vec::new(),
+            awaited: Vec::new(),
             unfinished_sources: subtasks(StageKind::Source).collect(),
             committed: subtasks(StageKind::TransactionalSink).map(|subtask| (subtask, Epoch(0))).collect(),
             ended: BTreeSet::new(),
@@ -173,6 +180,7 @@ impl Coordinator {
         }
         self.next = closes.next();
         self.last_trigger = now;
+        self.awaited.extend(self.asked.drain(..).map(|asked| (closes, asked)));
         let expected = subtasks_of(&self.plan, self.worker_count, StageKind::has_snapshot);
         self.pending = Some(PendingCheckpoint::new(closes, now, expected));
         workers.control.send(Control::Trigger { closes, then });
@@ -225,10 +233,10 @@ impl Coordinator {
             self.last = None;
         }
         self.failures += 1;
-        self.not_before = self.clock.now() + PAUSE * self.failures;
+        self.not_before = self.clock.now() + self.clock.pause(PAUSE * self.failures);
         self.metrics.checkpoint_failed();
         tracing::warn!(%epoch, reason, "a checkpoint failed");
-        for asked in self.asked.drain(..) {
+        for (_, asked) in self.awaited.extract_if(.., |(awaited, _)| *awaited == epoch) {
             let _ = asked.send(Err(Error::unavailable(format!("the checkpoint of epoch {epoch} failed: {reason}"))));
         }
         if judge_failures(self.failures, self.settings.tolerable_failures) == FailureVerdict::Stop {
@@ -252,6 +260,7 @@ impl Coordinator {
             }
             Event::Workers(FromWorkers::Report(Report::Committed(subtask, epoch))) => {
                 self.committed.insert(subtask, epoch);
+                self.answer_awaited();
                 self.finish_if_over(workers);
             }
             Event::Published(manifest, outcome) => self.published(&manifest, outcome, workers),
@@ -259,7 +268,14 @@ impl Coordinator {
                 self.ended.insert(worker);
             }
             Event::Stop => self.stopping = true,
-            Event::TakeCheckpoint(reply) => self.asked.push(reply),
+            Event::TakeCheckpoint(reply) => match self.last {
+                // Nothing is triggered behind the last one, which holds whatever was read.
+                Some(last) => {
+                    self.awaited.push((last, reply));
+                    self.answer_awaited();
+                }
+                None => self.asked.push(reply),
+            },
             Event::Crash => self.fate.fail(Error::unavailable("the job was ended by a simulated crash")),
         }
     }
@@ -273,13 +289,12 @@ impl Coordinator {
                 let took = self.clock.now().saturating_sub(triggered);
                 self.metrics.checkpoint_completed(epoch.0, took.as_micros() as u64);
                 tracing::debug!(%epoch, ?took, "a checkpoint is complete");
-                for asked in self.asked.drain(..) {
-                    let _ = asked.send(Ok(epoch));
-                }
                 if let Some(permit) = CommitPermit::of_published(manifest) {
                     workers.control.send(Control::Complete(permit));
                 }
+                self.newest = epoch;
                 self.completed = self.last == Some(epoch);
+                self.answer_awaited();
                 self.finish_if_over(workers);
             }
             Ok(Publication::Fenced { by }) => self.fate.fail(Error::fenced(format!(
@@ -287,6 +302,14 @@ impl Coordinator {
                 self.job, self.author.0
             ))),
             Err(error) => self.checkpoint_failed(epoch, &error.to_string()),
+        }
+    }
+
+    /// Answers those whose checkpoint is complete, and whose output is visible.
+    fn answer_awaited(&mut self) {
+        let visible = self.committed.values().copied().min().unwrap_or(self.newest).min(self.newest);
+        for (epoch, asked) in self.awaited.extract_if(.., |(awaited, _)| *awaited <= visible) {
+            let _ = asked.send(Ok(epoch));
         }
     }
 

@@ -35,16 +35,19 @@ impl JobHandle {
         let _ = self.events.send(Event::Stop);
     }
 
-    /// Takes a checkpoint now, and waits until it is complete.
+    /// Takes a checkpoint now, and waits until it is complete and its output is visible.
+    ///
+    /// `None` if the job ended first: what it returned says why.
     ///
     /// # Errors
     ///
-    /// `Unavailable` if it failed, or if the job ended before it was complete.
-    pub fn checkpoint(&self) -> Result<Epoch> {
+    /// `Unavailable` if the checkpoint failed; the job goes on.
+    pub fn checkpoint(&self) -> Result<Option<Epoch>> {
         let (reply, answer) = channel();
-        let gone = || Error::unavailable("the job ended before the checkpoint was complete");
-        self.events.send(Event::TakeCheckpoint(reply)).map_err(|_| gone())?;
-        answer.recv().map_err(|_| gone())?
+        if self.events.send(Event::TakeCheckpoint(reply)).is_err() {
+            return Ok(None);
+        }
+        answer.recv().map_or(Ok(None), |outcome| outcome.map(Some))
     }
 
     /// Ends the job at once, without a checkpoint: what a crash of the process would do.

@@ -90,6 +90,8 @@ pub fn blueprint(spec: &JobSpec) -> Result<Blueprint> {
 /// Runs a job until it ends.
 pub fn run(spec: &JobSpec, options: &Options, environment: &Environment) -> Result<JobReport> {
     options.validate()?;
+    // Taken first: whoever waits for an answer hears of a run that ends before it has begun.
+    let inbox = environment.handle.take_inbox()?;
     let worker_count = match options.worker_count {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         n => n,
@@ -113,7 +115,6 @@ pub fn run(spec: &JobSpec, options: &Options, environment: &Environment) -> Resu
     run.store = StateStore::new(storage, recovered.writer.generation(), recovered.writer.nonce());
     run.restored = Arc::new(recovered.restored);
 
-    let inbox = environment.handle.take_inbox()?;
     let events = environment.handle.sender();
     let author = (recovered.writer.generation(), recovered.writer.nonce());
     let publisher = Publisher::start(recovered.writer, retained(options), recovered.damaged, events.clone())?;

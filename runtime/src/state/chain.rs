@@ -35,6 +35,15 @@ impl Chain {
         }
     }
 
+    /// Whether a snapshot can follow what is there: an increment cannot, behind an image that was
+    /// not stored.
+    pub(crate) fn takes(&self, scope: SnapshotScope) -> bool {
+        match scope {
+            SnapshotScope::Full => true,
+            SnapshotScope::Increment => !self.broken,
+        }
+    }
+
     /// Adds the references of a snapshot that is durable.
     pub(crate) fn extend(&mut self, scope: SnapshotScope, refs: Vec<SnapshotRef>) {
         match scope {
@@ -102,6 +111,7 @@ mod tests {
         chain.extend(SnapshotScope::Full, vec![object(SnapshotKind::KeyedFull, 1)]);
         chain.break_off();
         assert_eq!(chain.next_scope(), SnapshotScope::Full);
+        assert!(!chain.takes(SnapshotScope::Increment), "one may be under way already");
         chain.extend(SnapshotScope::Full, vec![object(SnapshotKind::KeyedFull, 1)]);
         assert_eq!(chain.next_scope(), SnapshotScope::Increment);
     }
