@@ -30,5 +30,10 @@ pub use flowdsl_runtime::job::{Environment, JobHandle, JobReport, Outcome};
 pub use flowdsl_runtime::settings::Options;
 pub use flowdsl_runtime::{Error, ErrorKind, Result};
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
 pub use builder::Flow;
+pub use flowdsl_macros::{Key, State, flow};
 pub use job::Job;

@@ -1,3 +1,4 @@
 //! What crosses modules, as one binary.
 
+mod flights;
 mod runs;

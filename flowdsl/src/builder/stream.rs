@@ -10,7 +10,7 @@ use flowdsl_runtime::dataflow::{
 };
 use flowdsl_runtime::key::Key;
 use flowdsl_runtime::protocol::{PlanStage, StageKind};
-use flowdsl_runtime::record::{KeyValue, Keyed, Rec, Timed, Unkeyed, Untimed};
+use flowdsl_runtime::record::{KeyValue, Keyed, Rec, RecordError, Timed, Unkeyed, Untimed};
 use flowdsl_runtime::state::{Fold, KeyedLogic, Reduce, State};
 
 use super::flow::Flow;
@@ -188,6 +188,25 @@ where
     pub(crate) fn into_edge(self) -> (Flow<'s>, Labels, usize, Edge<'s, Rec<K, E, T>>) {
         let edge = self.origin.build(self.flow.graph(), self.stages, ToEdge);
         (self.flow, self.labels, self.node, edge)
+    }
+}
+
+impl<'s, R, S, K, E, T> Stream<'s, SourceOrigin<R>, S, K, E, T>
+where
+    R: Source,
+    S: Stages<In = R::Item, Out = Rec<K, E, T>>,
+    K: 'static,
+    E: 'static,
+    T: 'static,
+{
+    /// Ends the source's operator here, with a second stream: the records that it could not read.
+    ///
+    /// Without it, such a record ends the job with its place. It stands behind `event_time`, which is
+    /// made where the source reads.
+    pub fn with_errors(self) -> (EdgeStream<'s, K, E, T>, EdgeStream<'s, Unkeyed, Untimed, RecordError>) {
+        let (records, malformed) = self.origin.build_with_errors(self.flow.graph(), self.stages);
+        let (flow, labels) = (self.flow, self.labels);
+        (Stream::on_edge(flow.clone(), labels.clone(), self.node, records), Stream::on_edge(flow, labels, self.node, malformed))
     }
 }
 

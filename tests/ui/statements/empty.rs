@@ -1,0 +1,7 @@
+//~ this flow is empty
+use flowdsl::flow;
+
+fn main() {
+    flow! {
+    };
+}
