@@ -10,4 +10,4 @@ pub use flowdsl_runtime::state::State;
 pub use flowdsl_runtime::window::{Aggregate, Aggregates};
 
 pub use crate::builder::{Flow, session, sliding, tumbling};
-pub use crate::{Error, ErrorKind, Job};
+pub use crate::{Error, ErrorKind, Job, Key, State, flow};
