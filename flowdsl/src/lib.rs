@@ -36,4 +36,7 @@ pub mod __private;
 
 pub use builder::Flow;
 pub use flowdsl_macros::{Key, State, flow};
+// A trait and a derive of one name each.
+pub use flowdsl_runtime::key::Key;
+pub use flowdsl_runtime::state::State;
 pub use job::Job;

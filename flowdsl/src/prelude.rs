@@ -3,10 +3,8 @@
 pub use flowdsl_runtime::connector::{Collect, Csv, Discard, File, ForEach, Generator, Jsonl, Memory, Roll, Stdout};
 #[cfg(feature = "parquet")]
 pub use flowdsl_runtime::connector::Parquet;
-pub use flowdsl_runtime::key::Key;
 pub use flowdsl_runtime::record::{KeyValue, RecordError, Windowed};
 pub use flowdsl_runtime::settings::Options;
-pub use flowdsl_runtime::state::State;
 pub use flowdsl_runtime::window::{Aggregate, Aggregates};
 
 pub use crate::builder::{Flow, session, sliding, tumbling};

@@ -1,4 +1,5 @@
 //! What crosses modules, as one binary.
 
 mod flights;
+mod language;
 mod runs;
