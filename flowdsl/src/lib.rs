@@ -19,7 +19,10 @@
 //! ```
 
 pub mod builder;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod job;
+pub mod plan;
 pub mod prelude;
 pub mod testing;
 

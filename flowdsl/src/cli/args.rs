@@ -1,0 +1,124 @@
+//! What stands on the command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::values::{Every, rate};
+use crate::Options;
+
+/// The options of `run` that every job has.
+///
+/// A binary with a command line of its own flattens them into it and calls [`run`](super::run).
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Running")]
+pub struct RunArgs {
+    /// The number of workers; 0 means one for each core
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub workers: usize,
+
+    /// Where checkpoints are kept: a run with the same directory goes on where the last one ended
+    #[arg(long, value_name = "DIR")]
+    pub checkpoint_dir: Option<PathBuf>,
+
+    /// The time between two checkpoints: `50ms`, `1s`, `5min`, `2h`, or `off` for one at the end only
+    #[arg(long, value_name = "INTERVAL", default_value = "10s")]
+    pub checkpoint_interval: Every,
+
+    /// Removes the checkpoints and the output of this job, and starts anew
+    #[arg(long)]
+    pub fresh: bool,
+
+    /// Goes on from an older checkpoint even where later output cannot be taken back
+    #[arg(long)]
+    pub accept_duplicates: bool,
+
+    /// The most records that all sources together read in a second
+    #[arg(long, value_name = "RECORDS_PER_S", value_parser = rate)]
+    pub rate: Option<f64>,
+
+    /// The time between two reports of progress, or `off` [default: 200ms on a terminal, else 1s]
+    #[arg(long, value_name = "INTERVAL")]
+    pub progress_interval: Option<Every>,
+}
+
+impl RunArgs {
+    /// The options for [`Job::run`](crate::Job::run).
+    pub fn options(&self) -> Options {
+        let mut options = Options::new().workers(self.workers);
+        options.checkpoint_dir.clone_from(&self.checkpoint_dir);
+        options.checkpoints.interval = self.checkpoint_interval.interval();
+        options.fresh = self.fresh;
+        options.accept_duplicates = self.accept_duplicates;
+        options.limits.rate = self.rate;
+        options
+    }
+}
+
+/// The options of a job that has none of its own.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct NoArgs {}
+
+/// The command line of a job.
+#[derive(Parser, Debug)]
+#[command(
+    about = "A flowdsl job. Without a command it runs",
+    disable_help_subcommand = true
+)]
+pub(super) struct CommandLine<A: Args> {
+    #[command(subcommand)]
+    pub(super) command: Command<A>,
+}
+
+/// What a job binary can be asked to do.
+#[derive(Subcommand, Debug)]
+pub(super) enum Command<A: Args> {
+    /// Runs the job, from its last checkpoint if there is one
+    Run(Run<A>),
+    /// Prints the stages and edges of the job, and runs nothing
+    Plan(Plan<A>),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Run<A: Args> {
+    #[command(flatten)]
+    pub(super) own: A,
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Plan<A: Args> {
+    #[command(flatten)]
+    pub(super) own: A,
+    /// How the plan is written
+    #[arg(long, value_enum, default_value_t = PlanFormat::Mermaid)]
+    pub(super) format: PlanFormat,
+}
+
+/// The ways to write a plan.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PlanFormat {
+    /// For Markdown and <https://mermaid.live>
+    Mermaid,
+    /// For Graphviz
+    Dot,
+    /// For programs
+    Json,
+}
+
+/// The arguments with `run` put in where no command is named.
+pub(super) fn with_command(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let first = args.get(1).map(|arg| arg.to_string_lossy().into_owned());
+    let named = match first.as_deref() {
+        None => false,
+        Some("-h" | "--help") => true,
+        Some(first) => !first.starts_with('-'),
+    };
+    if !named {
+        args.insert(1.min(args.len()), "run".into());
+    }
+    args
+}

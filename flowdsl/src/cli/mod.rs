@@ -1,0 +1,169 @@
+//! A command line for any job binary: `run` and `plan`.
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use flowdsl::{cli, prelude::*};
+//!
+//! fn main() -> ExitCode {
+//!     cli::main(&Job::new("numbers", |flow| {
+//!         flow.source("numbers", Memory::new(vec![1_u64, 2, 3])).sink(Stdout::display());
+//!     }))
+//! }
+//! ```
+//!
+//! On a terminal a run shows one line of progress; elsewhere it logs JSON lines. Both go to stderr,
+//! as stdout belongs to the job. Ctrl-C and SIGTERM stop the job with a last checkpoint; the second
+//! one ends it at once.
+//!
+//! | exit code | |
+//! |---|---|
+//! | 0 | finished, stopped, or had finished already |
+//! | 1 | the job failed |
+//! | 2 | the command line or the settings are wrong; nothing was touched |
+//! | 130 | ended at once by a second signal |
+//!
+//! `RUST_LOG` sets what is logged; by default warnings on a terminal, and `info` elsewhere.
+
+mod args;
+mod ending;
+mod logs;
+mod numbers;
+mod progress;
+mod values;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use ::clap::{Args, CommandFactory, FromArgMatches};
+
+use self::args::{Command, CommandLine, Plan, PlanFormat, Run, with_command};
+use self::ending::Failure;
+use crate::{Error, Job, JobReport, plan};
+
+pub use self::args::{NoArgs, RunArgs};
+pub use self::numbers::utc;
+pub use self::values::Every;
+/// The crate that options are derived with: `use flowdsl::cli::clap;`.
+pub use ::clap;
+
+/// The whole `main` of a job that has no options of its own.
+pub fn main(job: &Job) -> ExitCode {
+    Cli::<NoArgs>::parse().main(job)
+}
+
+/// The command line of a job with options `A` of its own, which `run` and `plan` both take.
+///
+/// # Examples
+///
+/// ```
+/// use flowdsl::cli::{Cli, clap};
+///
+/// #[derive(clap::Args)]
+/// struct Places {
+///     /// The file to read
+///     #[arg(long, default_value = "flights.csv")]
+///     input: String,
+/// }
+///
+/// let cli = Cli::<Places>::try_parse_from(["job", "--input", "may.csv"])?;
+/// assert_eq!(cli.args().input, "may.csv");
+/// # Ok::<(), clap::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Cli<A: Args> {
+    command: Command<A>,
+}
+
+impl<A: Args> Cli<A> {
+    /// Reads the command line of this process; ends it with a message if it is wrong.
+    pub fn parse() -> Self {
+        Self::try_parse_from(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Reads these arguments, of which the first is the name of the binary.
+    pub fn try_parse_from<T: Into<OsString>>(
+        args: impl IntoIterator<Item = T>,
+    ) -> Result<Self, clap::Error> {
+        let args = with_command(args.into_iter().map(Into::into));
+        let matches = CommandLine::<A>::command().try_get_matches_from(args)?;
+        let CommandLine { command } = CommandLine::from_arg_matches(&matches)?;
+        Ok(Self { command })
+    }
+
+    /// The job's own options.
+    pub fn args(&self) -> &A {
+        match &self.command {
+            Command::Run(Run { own, .. }) | Command::Plan(Plan { own, .. }) => own,
+        }
+    }
+
+    /// Keeps checkpoints in `dir` unless the command line names a directory.
+    pub fn default_checkpoint_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        if let Command::Run(Run { run, .. }) = &mut self.command {
+            run.checkpoint_dir.get_or_insert_with(|| dir.into());
+        }
+        self
+    }
+
+    /// Does what the command line asks for.
+    pub fn main(&self, job: &Job) -> ExitCode {
+        self.main_then(job, |_| Ok(()))
+    }
+
+    /// Does what the command line asks for, and `then` something behind a run that did not fail.
+    pub fn main_then(
+        &self,
+        job: &Job,
+        then: impl FnOnce(&JobReport) -> Result<(), Error>,
+    ) -> ExitCode {
+        let done = match &self.command {
+            Command::Run(Run { run, .. }) => {
+                run_shown(job, run).and_then(|report| then(&report).map_err(Failure::Failed))
+            }
+            Command::Plan(Plan { format, .. }) => print_plan(job, *format).map_err(Failure::Failed),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => failure.tell(),
+        }
+    }
+}
+
+/// Runs a job as `run` does: with progress, logs and signals. For binaries with their own commands.
+///
+/// # Errors
+///
+/// Those of [`Job::run`].
+pub fn run(job: &Job, args: &RunArgs) -> Result<JobReport, Error> {
+    run_shown(job, args).map_err(Failure::into_error)
+}
+
+fn run_shown(job: &Job, args: &RunArgs) -> Result<JobReport, Failure> {
+    let options = args.options();
+    options.validate().map_err(Failure::Refused)?;
+    let mut view = progress::View::start(job.name(), &options);
+    let run = watch::run(job, &options, args.progress_interval, &mut view).map_err(Failure::Failed);
+    view.end();
+    let (report, took) = run?;
+    ending::tell(job.name(), &report, took, &options);
+    Ok(report)
+}
+
+fn print_plan(job: &Job, format: PlanFormat) -> Result<(), Error> {
+    let plan = job.plan()?;
+    let text = match format {
+        PlanFormat::Mermaid => plan::to_mermaid(&plan),
+        PlanFormat::Dot => plan::to_dot(&plan),
+        PlanFormat::Json => plan::to_json(&plan),
+    };
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|e| Error::unavailable(format!("the plan cannot be printed: {e}")))
+}

@@ -1,0 +1,92 @@
+//! The values of options: intervals and rates, read from what a person types.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How often something is done: an interval such as `50ms`, `1s`, `5min` or `2h`, or `off`.
+///
+/// # Examples
+///
+/// ```
+/// use flowdsl::cli::Every;
+/// use std::time::Duration;
+///
+/// assert_eq!("50ms".parse(), Ok(Every::Interval(Duration::from_millis(50))));
+/// assert_eq!("off".parse(), Ok(Every::Off));
+/// assert!("50".parse::<Every>().is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Every {
+    /// Never.
+    Off,
+    /// Each time that this much has passed; never zero.
+    Interval(Duration),
+}
+
+impl Every {
+    /// The interval, if it is not off.
+    pub const fn interval(self) -> Option<Duration> {
+        match self {
+            Self::Off => None,
+            Self::Interval(interval) => Some(interval),
+        }
+    }
+}
+
+/// The units of an interval, in milliseconds.
+const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000)];
+
+impl FromStr for Every {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        if number.is_empty() {
+            return Err(
+                "write a whole number with a unit, such as `50ms`, `1s`, `5min` or `2h`, or `off`"
+                    .to_owned(),
+            );
+        }
+        let unit = unit.trim_start();
+        let Some((_, millis)) = UNITS.iter().find(|(name, _)| *name == unit) else {
+            return Err(match unit {
+                "" => format!(
+                    "`{number}` has no unit: write `{number}ms`, `{number}s`, `{number}min` or `{number}h`"
+                ),
+                "m" => format!(
+                    "`m` is no unit here: write `{number}min` for minutes, `{number}ms` for milliseconds"
+                ),
+                other => format!("`{other}` is no unit: the units are `ms`, `s`, `min` and `h`"),
+            });
+        };
+        let total = number
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| number.checked_mul(*millis));
+        match total {
+            Some(0) => {
+                Err("an interval of zero never ends: write `off`, or at least `1ms`".to_owned())
+            }
+            Some(total) => Ok(Self::Interval(Duration::from_millis(total))),
+            None => Err(format!(
+                "`{text}` is longer than time lasts here: write `off` if it should not happen"
+            )),
+        }
+    }
+}
+
+/// Reads a rate: a positive number of records a second.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text
+        .parse()
+        .map_err(|_| "write a number of records a second, such as `20000`".to_owned())?;
+    if rate.is_finite() && rate > 0.0 {
+        Ok(rate)
+    } else {
+        Err("the rate must be more than zero".to_owned())
+    }
+}
