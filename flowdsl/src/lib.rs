@@ -33,4 +33,6 @@ pub mod __private;
 
 pub use builder::Flow;
 pub use flowdsl_macros::{Key, State, flow};
+pub use flowdsl_runtime::key::Key;
+pub use flowdsl_runtime::state::State;
 pub use job::Job;

@@ -11,3 +11,5 @@ pub use flowdsl_runtime::window::{Aggregate, Aggregates};
 
 pub use crate::builder::{Flow, session, sliding, tumbling};
 pub use crate::{Error, ErrorKind, Job};
+// The derives share their names with the traits.
+pub use flowdsl_macros::{Key, State, flow};

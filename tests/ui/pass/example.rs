@@ -1,7 +1,6 @@
 //! The example of the language's page, as it stands there.
 
 use flowdsl::prelude::*;
-use flowdsl::flow;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
