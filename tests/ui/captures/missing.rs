@@ -1,0 +1,21 @@
+//~ this value comes from outside of the flow, and is not captured
+use flowdsl::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Serialize, Deserialize, State)]
+struct Flight {
+    origin: String,
+    departure: i64,
+    delay: i64,
+}
+
+fn flights() -> Memory<Flight> {
+    Memory::new(Vec::new())
+}
+
+fn main() {
+    let home = "ABE".to_owned();
+    let _ = flow! {
+        source(flights()) -> filter(|f| f.origin == home) -> sink(Discard::new());
+    };
+}

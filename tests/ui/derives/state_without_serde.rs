@@ -1,0 +1,9 @@
+//~ Sum: Serialize
+use flowdsl::State;
+
+#[derive(Clone, State)]
+struct Sum {
+    count: u64,
+}
+
+fn main() {}

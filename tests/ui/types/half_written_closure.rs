@@ -1,0 +1,20 @@
+//~ unexpected token
+use flowdsl::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Serialize, Deserialize, State)]
+struct Flight {
+    origin: String,
+    departure: i64,
+    delay: i64,
+}
+
+fn flights() -> Memory<Flight> {
+    Memory::new(Vec::new())
+}
+
+fn main() {
+    let _ = flow! {
+        source(flights()) -> filter(|f| f.) -> sink(Discard::new());
+    };
+}

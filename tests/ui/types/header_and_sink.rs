@@ -1,0 +1,21 @@
+//~ the header of the flow says `=> String`, but its last sink receives `i64`
+use flowdsl::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Serialize, Deserialize, State)]
+struct Flight {
+    origin: String,
+    departure: i64,
+    delay: i64,
+}
+
+fn flights() -> Memory<Flight> {
+    Memory::new(Vec::new())
+}
+
+fn main() {
+    let _ = flow! {
+        <Flight => String>
+        source(flights()) -> map(|f| f.delay) -> sink(Discard::new());
+    };
+}

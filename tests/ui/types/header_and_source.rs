@@ -1,0 +1,21 @@
+//~ type mismatch resolving `<Memory<Flight> as Source>::Item == String`
+use flowdsl::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Serialize, Deserialize, State)]
+struct Flight {
+    origin: String,
+    departure: i64,
+    delay: i64,
+}
+
+fn flights() -> Memory<Flight> {
+    Memory::new(Vec::new())
+}
+
+fn main() {
+    let _ = flow! {
+        <String => Flight>
+        source(flights()) -> sink(Discard::new());
+    };
+}
