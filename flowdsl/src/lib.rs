@@ -35,6 +35,11 @@ pub use flowdsl_runtime::{Error, ErrorKind, Result};
 #[path = "private.rs"]
 pub mod __private;
 
+/// The flow of the README compiles.
+#[cfg(all(doctest, feature = "cli", feature = "parquet"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 pub use builder::Flow;
 pub use flowdsl_macros::{Key, State, flow};
 // A trait and a derive of one name each.

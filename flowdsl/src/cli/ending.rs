@@ -105,18 +105,19 @@ pub(super) fn sentence(report: &JobReport, took: Duration, options: &Options) ->
     if metrics.malformed > 0 {
         did += &format!(", {}", counted(metrics.malformed, "malformed record"));
     }
-    match (report.outcome, &options.checkpoint_dir) {
-        (Outcome::Finished, _) => format!("finished: {did}"),
-        (Outcome::Stopped, Some(_)) => {
-            format!("stopped: {did}. The same command goes on from here")
-        }
-        (Outcome::Stopped, None) => {
-            format!(
-                "stopped: {did}. Without `--checkpoint-dir` nothing is kept: the next run starts anew"
-            )
-        }
+    let how = match (report.outcome, &options.checkpoint_dir) {
+        (Outcome::Finished, _) => return format!("finished: {did}"),
         (Outcome::AlreadyFinished, _) => {
-            "had finished already: there was nothing left to do (`--fresh` runs it anew)".to_owned()
+            return "had finished already: there was nothing left to do (`--fresh` runs it anew)"
+                .to_owned();
         }
-    }
+        (Outcome::Stopped, Some(_)) if options.fresh => {
+            "The same command without `--fresh` goes on from here"
+        }
+        (Outcome::Stopped, Some(_)) => "The same command goes on from here",
+        (Outcome::Stopped, None) => {
+            "Without `--checkpoint-dir` nothing is kept: the next run begins anew"
+        }
+    };
+    format!("stopped: {did}. {how}")
 }

@@ -21,7 +21,7 @@ pub(super) enum View {
 impl View {
     /// A line on the terminal, or log lines if stderr is none.
     pub(super) fn start(job: &str, options: &Options) -> Self {
-        let speed = Speed::default();
+        let speed = Speed::start();
         if io::stderr().is_terminal() {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(
@@ -119,18 +119,27 @@ pub(super) fn line(metrics: &MetricsSnapshot, per_second: u64) -> String {
 }
 
 /// Records a second since the last look.
-#[derive(Default)]
 pub(super) struct Speed {
-    last: Option<(Instant, u64)>,
+    looked: Instant,
+    records: u64,
 }
 
 impl Speed {
+    fn start() -> Self {
+        Self {
+            looked: Instant::now(),
+            records: 0,
+        }
+    }
+
     fn of(&mut self, records: u64) -> u64 {
         let now = Instant::now();
-        let last = self.last.replace((now, records));
-        last.map_or(0, |(then, before)| {
-            per_second(records.saturating_sub(before), now - then)
-        })
+        let speed = per_second(records.saturating_sub(self.records), now - self.looked);
+        *self = Self {
+            looked: now,
+            records,
+        };
+        speed
     }
 }
 

@@ -207,7 +207,15 @@ fn the_end_of_a_run_says_how_to_go_on() {
         None,
         &not_kept,
         &format!(
-            "stopped: {did}, 2 late records dropped. Without `--checkpoint-dir` nothing is kept: the next run starts anew"
+            "stopped: {did}, 2 late records dropped. Without `--checkpoint-dir` nothing is kept: the next run begins anew"
+        ),
+    );
+    check(
+        Outcome::Stopped,
+        None,
+        &kept.clone().fresh(),
+        &format!(
+            "stopped: {did}, 2 late records dropped. The same command without `--fresh` goes on from here"
         ),
     );
     check(

@@ -16,7 +16,7 @@ fn plan() -> StoredPlan {
 #[test]
 fn a_plan_is_a_mermaid_flowchart() {
     let expected = r#"flowchart TD
-    s0(["words<br/>source: memory"])
+    s0(["words<br/>source: memory of 1"])
     s1["spoken #quot;aloud#quot;<br/>filter"]
     s2["words.key_by<br/>key_by"]
     s3[("words.fold<br/>fold")]
@@ -33,7 +33,7 @@ fn a_plan_is_a_mermaid_flowchart() {
 fn a_plan_is_a_graphviz_graph() {
     let expected = r#"digraph plan {
     node [fontname="sans-serif"];
-    s0 [shape=oval, label="words\nsource: memory"];
+    s0 [shape=oval, label="words\nsource: memory of 1"];
     s1 [shape=box, label="spoken \"aloud\"\nfilter"];
     s2 [shape=box, label="words.key_by\nkey_by"];
     s3 [shape=cylinder, label="words.fold\nfold"];
@@ -52,7 +52,10 @@ fn a_plan_is_json_that_names_the_schema_of_state() {
     let json: serde_json::Value = serde_json::from_str(&to_json(&plan())).expect("it is JSON");
     assert_eq!(json["stages"][3]["id"], "words.fold");
     assert_eq!(json["stages"][3]["kind"], "keyed");
-    assert_eq!(json["stages"][3]["state"], "(String, u64)");
+    assert_eq!(
+        json["stages"][3]["state"],
+        "Values { key: String, value: u64 }"
+    );
     assert!(json["stages"][1].get("state").is_none());
     assert_eq!(
         json["edges"][2],

@@ -276,7 +276,9 @@ where
     /// Moves the outputs to the present watermark, and says when all has been read.
     fn advance(&mut self) {
         self.watermark = self.watermark.max(self.splits.watermark());
-        self.context.metrics.set_watermark(self.watermark);
+        if self.context.worker.index() == 0 {
+            self.context.metrics.set_watermark(self.watermark);
+        }
         self.advance_outputs();
         if !self.reported && self.splits.is_finished() {
             self.reported = true;

@@ -12,10 +12,13 @@ use flowdsl::cli::{Cli, clap, utc};
 use flowdsl::prelude::*;
 use serde::{Deserialize, Serialize};
 
+/// 50,000 real flights of January 2001.
+const EXTRACT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/flights-50k.parquet");
+
 #[derive(clap::Args)]
 struct MonitorArgs {
-    /// A Parquet file with the columns `date`, `delay` and `origin` [default: the extract in examples/data]
-    #[arg(long, value_name = "FILE", hide_default_value = true, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/data/flights-50k.parquet"))]
+    /// A Parquet file with the columns date, delay and origin
+    #[arg(long, value_name = "FILE", default_value = EXTRACT)]
     input: PathBuf,
     /// Where hourly/, sliding/, alarms/ and, unless told otherwise, checkpoints/ are written
     #[arg(long, value_name = "DIR", default_value = "target/flights_monitor")]
