@@ -3,6 +3,7 @@
 mod damage;
 mod failed_checkpoints;
 mod flights;
+mod hanging_disk;
 mod language;
 mod panics;
 mod power;
@@ -10,4 +11,5 @@ mod rescale;
 mod runs;
 mod semantics;
 mod small;
+mod stress;
 mod watermarks;
