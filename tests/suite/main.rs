@@ -1,7 +1,17 @@
 //! What crosses modules, as one binary.
 
+mod damage;
+mod failed_checkpoints;
 mod flights;
+mod hanging_disk;
 mod language;
+mod panics;
+mod power;
+mod rescale;
 mod runs;
+mod semantics;
 mod slow_sink;
+mod small;
+mod stress;
 mod tidy;
+mod watermarks;
