@@ -24,6 +24,11 @@ pub mod window {
     pub use crate::builder::{session, sliding, tumbling};
 }
 
+/// A duration that is written in a flow.
+pub const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
 /// A value that a flow may capture: each worker gets a clone of it.
 #[diagnostic::on_unimplemented(
     message = "a flow cannot capture a `{Self}`",

@@ -70,8 +70,9 @@ impl Duration {
         }
         let mut number = Literal::u64_suffixed(millis.unsigned_abs());
         number.set_span(span);
-        let from_millis = private(span, quote_spanned!(span=> Duration::from_millis));
-        quote_spanned!(span=> #from_millis(#number))
+        // Not `Duration::from_millis`: clippy would want other units of what the user wrote in these.
+        let millis = private(span, quote_spanned!(span=> millis));
+        quote_spanned!(span=> #millis(#number))
     }
 }
 

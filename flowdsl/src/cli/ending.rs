@@ -89,22 +89,28 @@ const fn word(outcome: Outcome) -> &'static str {
 /// How a run ended, in words.
 pub(super) fn sentence(report: &JobReport, took: Duration, options: &Options) -> String {
     let metrics = &report.metrics;
-    let mut did = format!(
-        "{} in {} ({}/s), {}",
-        counted(metrics.records_in, "record"),
-        short(took),
-        grouped(per_second(metrics.records_in, took)),
-        counted(metrics.checkpoints, "checkpoint")
-    );
+    let speed = grouped(per_second(metrics.records_in, took));
+    let mut did = vec![
+        format!(
+            "{} in {} ({speed}/s)",
+            counted(metrics.records_in, "record"),
+            short(took)
+        ),
+        counted(metrics.checkpoints, "checkpoint"),
+    ];
     if let Some(epoch) = report.restored_from {
-        did += &format!(", from checkpoint {epoch} on");
+        did.push(format!("from checkpoint {epoch} on"));
     }
     if metrics.late_dropped > 0 {
-        did += &format!(", {} dropped", counted(metrics.late_dropped, "late record"));
+        did.push(format!(
+            "{} dropped",
+            counted(metrics.late_dropped, "late record")
+        ));
     }
     if metrics.malformed > 0 {
-        did += &format!(", {}", counted(metrics.malformed, "malformed record"));
+        did.push(counted(metrics.malformed, "malformed record"));
     }
+    let did = did.join(", ");
     let how = match (report.outcome, &options.checkpoint_dir) {
         (Outcome::Finished, _) => return format!("finished: {did}"),
         (Outcome::AlreadyFinished, _) => {

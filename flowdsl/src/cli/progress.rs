@@ -78,7 +78,7 @@ impl View {
         match self {
             Self::Terminal { bar, .. } => {
                 bar.suspend(|| {
-                    eprintln!("stopping with a last checkpoint; Ctrl-C again ends the job at once")
+                    eprintln!("stopping with a last checkpoint; Ctrl-C again ends the job at once");
                 });
             }
             Self::Log { .. } => tracing::info!("stopping with a last checkpoint"),
@@ -96,26 +96,26 @@ impl View {
 
 /// The line on a terminal.
 pub(super) fn line(metrics: &MetricsSnapshot, per_second: u64) -> String {
-    let mut line = format!(
+    let mut parts = vec![format!(
         "{}, {}/s",
         counted(metrics.records_in, "record"),
         grouped(per_second)
-    );
+    )];
     if let Some(watermark) = metrics.watermark {
-        line += &format!(" | watermark {}", utc(watermark));
+        parts.push(format!("watermark {}", utc(watermark)));
     }
     if metrics.checkpoints > 0 {
         let took = Duration::from_micros(metrics.last_checkpoint_micros);
-        line += &format!(
-            " | checkpoint {} in {}",
+        parts.push(format!(
+            "checkpoint {} in {}",
             metrics.last_checkpoint,
             short(took)
-        );
+        ));
     }
     if metrics.checkpoints_failed > 0 {
-        line += &format!(" | {} failed", grouped(metrics.checkpoints_failed));
+        parts.push(format!("{} failed", grouped(metrics.checkpoints_failed)));
     }
-    line
+    parts.join(" | ")
 }
 
 /// Records a second since the last look.

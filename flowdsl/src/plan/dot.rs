@@ -4,14 +4,16 @@ use super::{StageKind, StoredPlan, texts};
 
 /// The plan as a Graphviz graph: `job plan --format dot | dot -Tsvg`.
 pub fn to_dot(plan: &StoredPlan) -> String {
-    let mut text = String::from("digraph plan {\n    node [fontname=\"sans-serif\"];\n");
+    let mut lines = vec![
+        "digraph plan {".to_owned(),
+        "    node [fontname=\"sans-serif\"];".to_owned(),
+    ];
     for (at, stage) in plan.stages.iter().enumerate() {
-        let label: Vec<String> = texts(stage).iter().map(|line| escape(line)).collect();
-        text += &format!(
-            "    s{at} [shape={}, label=\"{}\"];\n",
-            shape(stage.kind),
-            label.join("\\n")
-        );
+        let label = texts(stage).map(|line| escape(&line)).join("\\n");
+        lines.push(format!(
+            "    s{at} [shape={}, label=\"{label}\"];",
+            shape(stage.kind)
+        ));
     }
     for edge in &plan.edges {
         let style = if edge.exchange {
@@ -19,9 +21,10 @@ pub fn to_dot(plan: &StoredPlan) -> String {
         } else {
             ""
         };
-        text += &format!("    s{} -> s{}{style};\n", edge.from, edge.to);
+        lines.push(format!("    s{} -> s{}{style};", edge.from, edge.to));
     }
-    text + "}\n"
+    lines.push("}\n".to_owned());
+    lines.join("\n")
 }
 
 const fn shape(kind: StageKind) -> &'static str {

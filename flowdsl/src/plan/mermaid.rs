@@ -16,17 +16,17 @@ use super::{StageKind, StoredPlan, texts};
 /// # Ok::<(), flowdsl::Error>(())
 /// ```
 pub fn to_mermaid(plan: &StoredPlan) -> String {
-    let mut text = String::from("flowchart TD\n");
+    let mut lines = vec!["flowchart TD".to_owned()];
     for (at, stage) in plan.stages.iter().enumerate() {
-        let label: Vec<String> = texts(stage).iter().map(|line| escape(line)).collect();
+        let label = texts(stage).map(|line| escape(&line)).join("<br/>");
         let (open, close) = shape(stage.kind);
-        text += &format!("    s{at}{open}\"{}\"{close}\n", label.join("<br/>"));
+        lines.push(format!("    s{at}{open}\"{label}\"{close}"));
     }
     for edge in &plan.edges {
         let arrow = if edge.exchange { "==>" } else { "-->" };
-        text += &format!("    s{} {arrow} s{}\n", edge.from, edge.to);
+        lines.push(format!("    s{} {arrow} s{}", edge.from, edge.to));
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 const fn shape(kind: StageKind) -> (&'static str, &'static str) {

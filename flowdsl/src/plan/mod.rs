@@ -16,11 +16,17 @@ pub use json::to_json;
 pub use mermaid::to_mermaid;
 
 /// The lines of text in the picture of a stage: its id, and what it does.
-fn texts(stage: &PlanStage) -> Vec<String> {
-    let does = if stage.detail.is_empty() {
-        stage.operation.clone()
+fn texts(stage: &PlanStage) -> [String; 2] {
+    let PlanStage {
+        id,
+        operation,
+        detail,
+        ..
+    } = stage;
+    let does = if detail.is_empty() {
+        operation.clone()
     } else {
-        format!("{}: {}", stage.operation, stage.detail)
+        format!("{operation}: {detail}")
     };
-    vec![stage.id.to_string(), does]
+    [id.to_string(), does]
 }

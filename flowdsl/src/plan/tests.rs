@@ -6,7 +6,7 @@ fn plan() -> StoredPlan {
         flow.source("words", Memory::new(vec!["\"to\"".to_owned()]))
             .at("spoken \"aloud\"")
             .filter(|word| !word.is_empty())
-            .key_by(|word| word.clone())
+            .key_by(String::clone)
             .fold(0_u64, |count, _| *count += 1)
             .sink(Discard::new());
     });
