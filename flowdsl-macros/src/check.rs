@@ -134,7 +134,7 @@ fn check_uses(graph: &Graph<'_>, report: &mut Report) {
         let name = stream.name;
         let message = match stream.option {
             Some("late") => format!("the late records `{name}` go nowhere: write `{name} -> sink(..);`, or leave `late:` out to drop and count them"),
-            Some(option) => format!("the stream `{name}` goes nowhere: write `{name} -> sink(..);`, or leave `{option}:` out to end the job at the first one"),
+            Some(option) => format!("the stream `{name}` goes nowhere: write `{name} -> sink(..);`, or leave `{option}:` out to end the job at the first such record"),
             None => format!("the stream `{name}` is never used: write `{name} -> .. -> sink(..);`, or remove it"),
         };
         report.error(name.span(), message);
@@ -173,7 +173,7 @@ fn check_ids(graph: &Graph<'_>, report: &mut Report) {
                 report.error(
                     node.stage.span(),
                     format!(
-                        "this stage's id would be `{id}`, as that of the `{earlier}` before it, and their state could not be told apart: \
+                        "this stage's id would be `{id}`, as that of an earlier `{earlier}`, and their state could not be told apart: \
                          name one of them, `{name}(..) as another_name`"
                     ),
                 );
@@ -193,7 +193,7 @@ fn check_shapes(graph: &Graph<'_>, report: &mut Report) {
         };
         let mut shape = chain.from.as_ref().map_or(Shape::UNKNOWN, known);
         let mut sides = Vec::new();
-        for node in nodes {
+        for (at, node) in nodes.iter().enumerate() {
             let stage = node.stage;
             let Some(op) = stage.op else {
                 shape = Shape::UNKNOWN;
@@ -210,7 +210,9 @@ fn check_shapes(graph: &Graph<'_>, report: &mut Report) {
                 Place::Origin => stage.arguments.streams().map(known).collect(),
                 Place::Middle | Place::Last => vec![shape],
             };
-            shape = (op.shape)(stage, &inputs, report);
+            // An origin behind a stage is a mistake of its own.
+            let is_misplaced = op.place == Place::Origin && (at > 0 || chain.from.is_some());
+            shape = if is_misplaced { Shape::UNKNOWN } else { (op.shape)(stage, &inputs, report) };
             sides.extend(stage.arguments.new_streams().map(|(option, name)| (option, text(name))));
         }
         if let (true, Some(window)) = (shape.windows != Windows::None, nodes.last()) {

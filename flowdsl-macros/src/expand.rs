@@ -11,6 +11,7 @@ use syn::token::Paren;
 
 use crate::graph::{Graph, Node};
 use crate::lower::Chain;
+use crate::ops::Place;
 use crate::values::Value;
 use crate::values::duration::Duration;
 use crate::values::expression::Expression;
@@ -32,27 +33,40 @@ pub(crate) fn expand(graph: &Graph<'_>) -> TokenStream {
     })
 }
 
+/// A statement a stage, so that what rustc says of a stream stands at the stage that makes it.
 fn expand_chain(chain: &Chain, nodes: &[Node<'_>], scope: &Scope<'_>) -> TokenStream {
     let mut statements = TokenStream::new();
-    let mut stream = chain.from.as_ref().map_or_else(TokenStream::new, |from| scope.stream(from));
-    for node in nodes {
-        let op = node.stage.op.expect("an unknown stage is an error of an earlier pass");
-        stream = (op.expand)(node, stream, scope);
-        if let Some(side) = node.side {
-            let main = local(&Ident::new("main", node.stage.span()));
-            let side_name = local(side);
-            let share = scope.share(side);
-            statements.extend(quote_spanned!(side.span()=> let (#main, #side_name) = #stream; #share));
-            stream = quote_spanned!(node.stage.span()=> #main);
-        }
+    let mut on = TokenStream::new();
+    if let Some(from) = &chain.from {
+        let (stream, from_stream) = (Scope::stream_so_far(from.span()), scope.stream(from));
+        statements.extend(quote_spanned!(from.span()=> let #stream = #from_stream;));
+        on = quote_spanned!(from.span()=> #stream);
     }
-    match &chain.name {
-        Some(name) => {
-            let stream_name = local(name);
-            let share = scope.share(name);
-            statements.extend(quote_spanned!(name.span()=> let #stream_name = #stream; #share));
+    for node in nodes {
+        let span = node.stage.span();
+        let op = node.stage.op.expect("an unknown stage is an error of an earlier pass");
+        let stream = Scope::stream_so_far(span);
+        if !on.is_empty() {
+            on = quote_spanned!(span=> #stream);
         }
-        None => statements.extend(quote!(#stream;)),
+        let call = (op.expand)(node, on, scope);
+        let (result, share) = match node.side {
+            Some(side) => {
+                let side_stream = local(side);
+                (quote_spanned!(side.span()=> (#stream, #side_stream)), scope.share(side))
+            }
+            None => (quote_spanned!(span=> #stream), TokenStream::new()),
+        };
+        statements.extend(match op.place {
+            Place::Origin | Place::Middle => quote_spanned!(span=> let #result = #call; #share),
+            Place::Last => quote_spanned!(span=> #call;),
+        });
+        on = quote_spanned!(span=> #stream);
+    }
+    if let Some(name) = &chain.name {
+        let stream = local(name);
+        let share = scope.share(name);
+        statements.extend(quote_spanned!(name.span()=> let #stream = #on; #share));
     }
     statements
 }
@@ -64,14 +78,20 @@ pub(crate) struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// The builder, as the flow's body calls it.
+    /// The builder, as the flow's body calls it. A receiver has call-site hygiene as its call has, or
+    /// rustc joins the two to the whole flow; hence a name that nobody else gives.
     pub(crate) fn flow(span: Span) -> Ident {
-        Ident::new("flow", span.resolved_at(Span::mixed_site()))
+        Ident::new("__flowdsl_flow", span)
+    }
+
+    /// The stream behind the stages of a chain so far.
+    fn stream_so_far(span: Span) -> Ident {
+        Ident::new("__flowdsl_stream", span)
     }
 
     /// The typed context of aggregates.
     pub(crate) fn context(span: Span) -> Ident {
-        Ident::new("aggregates", span.resolved_at(Span::mixed_site()))
+        Ident::new("__flowdsl_aggregates", span)
     }
 
     /// A stream where it is used: itself, or a branch of it where it is used twice.
@@ -106,8 +126,9 @@ impl Scope<'_> {
         }
     }
 
-    /// An expression, in a block with its own clone of each capture that it uses. Each other
-    /// variable from around the flow goes through `free`, which asks for `capture`.
+    /// An expression, in a block with its own clone of each capture that it uses (`mut`, so that a
+    /// closure which changes it is told of `Fn`). Each other variable from around the flow goes
+    /// through `free`, which asks for `capture`.
     pub(crate) fn expression(&self, expression: &Expression) -> TokenStream {
         let not_captured: Vec<&Ident> = expression.free.iter().filter(|name| !self.graph.flow.captures.contains(name)).collect();
         self.with_captures(expression, &not_captured)
@@ -117,7 +138,7 @@ impl Scope<'_> {
         let tokens = &expression.tokens;
         let captures = self.graph.flow.captures.iter().filter(|name| expression.mentions(name)).map(|name| {
             let clone = private(Span::call_site(), quote!(clone));
-            quote_spanned!(name.span()=> #[allow(unused_variables)] let #name = #clone(&#name);)
+            quote_spanned!(name.span()=> #[allow(unused_variables, unused_mut)] let mut #name = #clone(&#name);)
         });
         let free = not_captured.iter().map(|name| {
             let free = private(name.span(), quote_spanned!(name.span()=> free));

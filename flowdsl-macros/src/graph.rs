@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, Literal};
 use syn::Type;
 use syn::ext::IdentExt as _;
 
@@ -36,6 +36,15 @@ pub(crate) struct Node<'a> {
     pub(crate) side: Option<&'a Ident>,
     /// The header's type, on the first source and on the last sink.
     pub(crate) header: Option<&'a Type>,
+}
+
+impl Node<'_> {
+    /// The id as the builder takes it.
+    pub(crate) fn id_literal(&self) -> Literal {
+        let mut literal = Literal::string(&self.id);
+        literal.set_span(self.stage.span());
+        literal
+    }
 }
 
 /// A named stream.

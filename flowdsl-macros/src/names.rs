@@ -79,8 +79,9 @@ pub(crate) fn did_you_mean<'a>(wanted: &str, candidates: &[&'a str]) -> Option<&
         3..=5 => 1,
         _ => 2,
     };
+    let others = OTHER_NAMES.iter().filter_map(|(other, ours)| Some((distance(&wanted, other), known(ours)?)));
     let near = candidates.iter().map(|candidate| (distance(&wanted, candidate), *candidate));
-    near.filter(|(distance, _)| *distance <= allowed).min().map(|(_, candidate)| candidate)
+    near.chain(others).filter(|(distance, _)| *distance <= allowed).min().map(|(_, candidate)| candidate)
 }
 
 /// `; did you mean ..` for a message, or nothing.

@@ -94,6 +94,14 @@ pub trait EndsIn<T> {}
 #[diagnostic::do_not_recommend]
 impl<T> EndsIn<T> for T {}
 
+/// A second implementation, of which nobody has a value: with one alone, rustc would take the
+/// header's word for the stream's type, and find a mismatch in the types of the builder.
+#[derive(Debug)]
+pub struct Never<T>(PhantomData<T>);
+
+#[diagnostic::do_not_recommend]
+impl<T> EndsIn<Never<T>> for T {}
+
 /// The stream that goes into the last sink, whose records are what the header says.
 pub fn ends_in<'s, Out, O, S, K, E, T>(stream: Stream<'s, O, S, K, E, T>) -> Stream<'s, O, S, K, E, T>
 where

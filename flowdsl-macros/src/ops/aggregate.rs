@@ -45,7 +45,7 @@ fn expand(node: &Node<'_>, on: TokenStream, scope: &Scope<'_>) -> TokenStream {
         unreachable!("aggregates are parsed as such");
     };
     let context = Scope::context(stage.span());
-    let body = aggregates.expand(&context, scope);
+    let body = aggregates.expand(scope);
     let name = &stage.call.name;
     let call = in_parens(stage.call.paren, quote_spanned!(stage.span()=> |#context| #body));
     quote_spanned!(stage.span()=> #on.#name #call)

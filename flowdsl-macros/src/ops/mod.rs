@@ -160,7 +160,7 @@ fn same_shape(_: &Stage, inputs: &[Shape], _: &mut Report) -> Shape {
 /// The plain expansion, `stream.at(id).name(arguments)`, in the user's spans.
 fn method(node: &Node<'_>, on: TokenStream, scope: &Scope<'_>) -> TokenStream {
     let call = bare_method(node, scope);
-    let id = &node.id;
+    let id = node.id_literal();
     quote_spanned!(node.stage.span()=> #on.at(#id)#call)
 }
 

@@ -32,7 +32,7 @@ fn expand(node: &Node<'_>, on: TokenStream, scope: &Scope<'_>) -> TokenStream {
         let sink_of = private(span, quote!(sink_of));
         sink = quote_spanned!(span=> #sink_of::<#item, _>(#sink));
     }
-    let id = &node.id;
+    let id = node.id_literal();
     let name = &stage.call.name;
     let call = in_parens(stage.call.paren, sink);
     quote_spanned!(span=> #on.at(#id).#name #call)

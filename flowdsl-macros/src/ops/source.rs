@@ -38,7 +38,7 @@ fn expand(node: &Node<'_>, _: TokenStream, scope: &Scope<'_>) -> TokenStream {
     let flow = Scope::flow(span);
     let errors = node.side.map(|side| quote_spanned!(side.span()=> .with_errors()));
     let name = &stage.call.name;
-    let id = &node.id;
+    let id = node.id_literal();
     let call = in_parens(stage.call.paren, quote_spanned!(span=> #id, #source));
     quote_spanned!(span=> #flow.#name #call #errors)
 }

@@ -54,7 +54,7 @@ fn expand(node: &Node<'_>, _: TokenStream, scope: &Scope<'_>) -> TokenStream {
     let span = stage.span();
     let flow = Scope::flow(span);
     let name = &stage.call.name;
-    let id = &node.id;
+    let id = node.id_literal();
     let inputs = stage.arguments.streams().map(|stream| {
         let input = scope.stream(stream);
         quote_spanned!(stream.span()=> .and(#input))

@@ -79,6 +79,6 @@ fn expand(node: &Node<'_>, on: TokenStream, scope: &Scope<'_>) -> TokenStream {
     let name = &stage.call.name;
     let call = in_parens(stage.call.paren, spec);
     let late = stage.arguments.get("late").map(|_| quote_spanned!(span=> .with_late()));
-    let id = &node.id;
+    let id = node.id_literal();
     quote_spanned!(span=> #on.at(#id).#name #call #late)
 }

@@ -42,16 +42,17 @@ impl Aggregates {
         Expression::parse(input).map(Self::Expr)
     }
 
-    /// The expression that makes the aggregates, given the name of their typed context.
-    pub(crate) fn expand(&self, context: &Ident, scope: &Scope<'_>) -> TokenStream {
+    /// The expression that makes the aggregates in their typed context.
+    pub(crate) fn expand(&self, scope: &Scope<'_>) -> TokenStream {
         match self {
             Self::BuiltIn { name, paren, arguments } => {
+                let context = Scope::context(name.span());
                 let arguments = arguments.iter().map(|argument| scope.expression(argument));
                 let arguments = in_parens(*paren, quote!(#(#arguments),*));
                 quote_spanned!(name.span()=> #context.#name #arguments)
             }
             Self::Tuple { paren, parts, trailing_comma } => {
-                let parts = parts.iter().map(|part| part.expand(context, scope));
+                let parts = parts.iter().map(|part| part.expand(scope));
                 let comma = trailing_comma.then(|| quote!(,));
                 in_parens(*paren, quote!(#(#parts),* #comma))
             }

@@ -92,8 +92,9 @@ fn number_and_unit(input: ParseStream<'_>) -> Result<(String, Ident, Span)> {
         return Err(Error::new(literal.span(), message));
     }
     let unit = input.call(Ident::parse_any)?;
-    let span = unit.span();
-    Ok((digits, unit, literal.span().join(span).unwrap_or(span)))
+    // Spans join on nightly compilers only; elsewhere the number stands for both.
+    let span = literal.span().join(unit.span()).unwrap_or_else(|| literal.span());
+    Ok((digits, unit, span))
 }
 
 /// A suffix need not be an identifier (`5_`), though it is one whenever it is a unit.

@@ -156,12 +156,12 @@ fn next_param(
         input.parse::<Token![:]>()?;
         let names = signature.option_names();
         let Some(param) = signature.param(&option.to_string()) else {
-            let hint = names::hint(&option.to_string(), &names);
-            let known = match names.as_slice() {
-                [] => format!("`{name}` takes no options: `{}`", signature.usage),
-                _ => format!("the options of `{name}` are {}", names::list(&names)),
+            let message = match (names.as_slice(), names::did_you_mean(&option.to_string(), &names)) {
+                ([], _) => format!("`{name}` has no options: `{}`", signature.usage),
+                (_, Some(meant)) => format!("`{name}` has no option `{option}`; did you mean `{meant}`?"),
+                (_, None) => format!("`{name}` has no option `{option}`; its options are {}", names::list(&names)),
             };
-            return Err(Error::new(option.span(), format!("`{name}` has no option `{option}`{hint}; {known}")));
+            return Err(Error::new(option.span(), message));
         };
         if seen.contains(&param.name) {
             return Err(Error::new(option.span(), format!("`{option}` is given twice")));
@@ -215,8 +215,11 @@ fn window(input: ParseStream<'_>, report: &mut Report) -> Result<Window> {
     let span = input.span();
     let name = input.call(Ident::parse_any).map_err(|_| Error::new(span, expected()))?;
     let Some(signature) = WINDOWS.iter().find(|signature| name == signature.name) else {
-        let hint = names::hint(&name.to_string(), &kinds);
-        return Err(Error::new(name.span(), format!("there is no window `{name}`{hint}; windows are {}", names::list(&kinds))));
+        let hint = match names::did_you_mean(&name.to_string(), &kinds) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("windows are {}", names::list(&kinds)),
+        };
+        return Err(Error::new(name.span(), format!("there is no window `{name}`; {hint}")));
     };
     if !input.peek(Paren) {
         return Err(Error::new(name.span(), format!("write how long the windows are: `{}`", signature.usage)));

@@ -37,10 +37,6 @@ pub struct Stream<'s, O, S, K, E, T> {
 pub type SourceFor<'s, S> =
     Stream<'s, SourceOrigin<S>, FromSource<<S as Source>::Item>, Unkeyed, Untimed, <S as Source>::Item>;
 
-/// A marker in bounds: a sink that takes the stream's records.
-pub trait SinkFor<T>: Sink<T> {}
-impl<T, S: Sink<T>> SinkFor<T> for S {}
-
 /// A stream on an edge of its own.
 pub(crate) type EdgeStream<'s, K, E, T> = Stream<'s, EdgeOrigin<'s, Rec<K, E, T>>, Start<Rec<K, E, T>>, K, E, T>;
 
@@ -163,7 +159,7 @@ where
     /// Ends the chain.
     pub fn sink<W>(mut self, sink: W)
     where
-        W: SinkFor<T>,
+        W: Sink<T>,
     {
         let id = self.labels.take("sink");
         let kind = match sink.guarantee() {

@@ -1,5 +1,5 @@
 //~ `window` has no option `latenes`; did you mean `allowed_lateness`?
-//~ `filter` has no option `late`; `filter` takes no options
+//~ `filter` has no options: `filter(
 use flowdsl::flow;
 
 fn main() {

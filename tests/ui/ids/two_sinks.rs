@@ -1,4 +1,4 @@
-//~ this stage's id would be `flights.sink`, as that of the `sink` before it, and their state could not be told apart
+//~ this stage's id would be `flights.sink`, as that of an earlier `sink`, and their state could not be told apart
 use flowdsl::flow;
 
 fn main() {
