@@ -70,6 +70,9 @@ pub(super) fn recover(
     let verified =
         if options.fresh { Vec::new() } else { verify_newest_first(&*storage, writer.log())? };
     let facts = sinks.iter().map(SinkEnd::facts).collect::<Result<Vec<_>>>()?;
+    // Above what is visible, too: output whose checkpoints are lost keeps its names.
+    let visible = facts.iter().filter_map(|sink| sink.newest_epoch).max();
+    let first_epoch = visible.map_or(next_epoch, |newest| next_epoch.max(newest.next()));
     let allowed = RecoveryOptions { fresh: options.fresh, accept_duplicates: options.accept_duplicates };
     let decision =
         choose_checkpoint(&RecoveryFacts { log: writer.log(), verified: &verified, sinks: &facts, options: allowed });
@@ -81,7 +84,7 @@ pub(super) fn recover(
     let fresh = |writer| -> Result<Recovered> {
         Ok(Recovered {
             writer,
-            first_epoch: next_epoch,
+            first_epoch,
             key_groups: options.key_groups,
             restored: discover(blueprint, Restored::default())?,
             from: None,
@@ -118,7 +121,7 @@ pub(super) fn recover(
             restore_sinks(&sinks, &manifest, &chosen)?;
             Ok(Recovered {
                 writer,
-                first_epoch: next_epoch,
+                first_epoch,
                 key_groups: manifest.key_groups,
                 restored: discover(blueprint, read_manifest(&manifest)?)?,
                 from: Some(chosen.epoch),
