@@ -27,6 +27,8 @@ pub struct Harness {
     disk: FaultyDisk,
     clock: Clock,
     run: Option<Run>,
+    /// How the run before ended, until somebody asks.
+    ended: Option<Result<JobReport>>,
 }
 
 #[derive(Debug)]
@@ -44,6 +46,7 @@ impl Harness {
             disk: FaultyDisk::new(),
             clock: Clock::manual(),
             run: None,
+            ended: None,
         }
     }
 
@@ -111,6 +114,7 @@ impl Harness {
             handle: handle.clone(),
             ..Environment::default()
         };
+        self.ended = None;
         self.feeds.run_begins();
         let (job, feeds) = (job.clone(), self.feeds.clone());
         let run = move || {
@@ -135,19 +139,17 @@ impl Harness {
     /// That of the run, if it ended with one; `Unavailable` if the checkpoint failed, or if
     /// nobody reads one of the inputs.
     pub fn settle(&mut self) -> Result<()> {
-        match self.feeds.wait() {
-            Waited::AllRead => {}
-            Waited::Ended => return self.wait().map(drop),
+        self.running()?;
+        let taken = match self.feeds.wait() {
+            Waited::AllRead => self.take_checkpoint()?,
+            Waited::Ended => None,
             Waited::NobodyReads => {
                 return Err(Error::unavailable(
                     "nobody reads an input: does the flow begin with it?",
                 ));
             }
-        }
-        match self.take_checkpoint()? {
-            Some(_) => Ok(()),
-            None => self.wait().map(drop),
-        }
+        };
+        taken.map_or_else(|| self.join().map(drop), |_| Ok(()))
     }
 
     /// Takes a checkpoint of what has been read so far, and waits until its output is visible.
@@ -156,13 +158,8 @@ impl Harness {
     ///
     /// `Unavailable` if it failed and the run goes on; that of the run, if it ended.
     pub fn checkpoint(&mut self) -> Result<Epoch> {
-        match self.take_checkpoint()? {
-            Some(epoch) => Ok(epoch),
-            None => Err(match self.wait() {
-                Ok(_) => Error::unavailable("the run has ended"),
-                Err(error) => error,
-            }),
-        }
+        self.take_checkpoint()?
+            .map_or_else(|| self.join().and_then(|_| Err(has_ended())), Ok)
     }
 
     fn take_checkpoint(&mut self) -> Result<Option<Epoch>> {
@@ -191,27 +188,33 @@ impl Harness {
     ///
     /// That of the run.
     pub fn stop(&mut self) -> Result<JobReport> {
-        self.running()?.handle.stop();
+        if let Some(run) = &self.run {
+            run.handle.stop();
+        }
         self.wait()
     }
 
-    /// Waits until the job has ended by itself.
+    /// Waits until the job has ended by itself. If another call has found that it had, this one
+    /// says so again.
     ///
     /// # Errors
     ///
     /// That of the run; `Invalid` if there is none.
     pub fn wait(&mut self) -> Result<JobReport> {
-        self.running()?;
-        let ended = self.run.take().map(|run| run.thread.join());
-        ended.map_or_else(
-            || Err(no_run()),
-            |joined| {
-                // `run` catches what a user's closure panics with.
-                joined.unwrap_or_else(|_| {
-                    Err(Error::internal("a run panicked outside of its workers"))
-                })
-            },
-        )
+        if self.run.is_some() {
+            let _ = self.join();
+        }
+        self.ended.take().unwrap_or_else(|| Err(no_run()))
+    }
+
+    /// Waits for the end of the run, and keeps what it returned.
+    fn join(&mut self) -> Result<JobReport> {
+        let run = self.run.take().ok_or_else(no_run)?;
+        // `Job::run_in` catches what a user's closure panics with.
+        let panicked = |_| Err(Error::internal("a run panicked outside of its workers"));
+        let ended = run.thread.join().unwrap_or_else(panicked);
+        self.ended = Some(ended.clone());
+        ended
     }
 
     /// Ends the run as `kill -9` does: nothing of it reaches the disk any more. What it wrote
@@ -231,8 +234,17 @@ impl Harness {
     }
 
     fn running(&self) -> Result<&Run> {
-        self.run.as_ref().ok_or_else(no_run)
+        let ended = || match &self.ended {
+            Some(Err(error)) => error.clone(),
+            Some(Ok(_)) => has_ended(),
+            None => no_run(),
+        };
+        self.run.as_ref().ok_or_else(ended)
     }
+}
+
+fn has_ended() -> Error {
+    Error::invalid("the run has ended: begin another one with `start`")
 }
 
 fn no_run() -> Error {
