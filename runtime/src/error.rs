@@ -117,6 +117,13 @@ impl Error {
         self
     }
 
+    /// The same error with `; more` behind its message.
+    #[must_use]
+    pub fn and(mut self, more: impl fmt::Display) -> Self {
+        self.0.message = format!("{}; {more}", self.0.message);
+        self
+    }
+
     /// What to do about it.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

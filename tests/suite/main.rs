@@ -3,6 +3,7 @@
 mod damage;
 mod failed_checkpoints;
 mod flights;
+mod hanging_disk;
 mod language;
 mod panics;
 mod power;
@@ -11,5 +12,6 @@ mod runs;
 mod semantics;
 mod slow_sink;
 mod small;
+mod stress;
 mod tidy;
 mod watermarks;

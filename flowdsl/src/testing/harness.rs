@@ -6,7 +6,7 @@ use std::thread::{Builder, JoinHandle};
 
 use flowdsl_runtime::clock::Clock;
 use flowdsl_runtime::ids::Epoch;
-use flowdsl_runtime::storage::FaultyDisk;
+use flowdsl_runtime::storage::{CheckpointStorage, FaultyDisk};
 
 use super::feeds::{Feeds, Waited};
 use super::input::Input;
@@ -26,6 +26,7 @@ pub struct Harness {
     feeds: Feeds,
     disk: FaultyDisk,
     clock: Clock,
+    storage: Option<Arc<dyn CheckpointStorage>>,
     run: Option<Run>,
     /// How the run before ended, until somebody asks.
     ended: Option<Result<JobReport>>,
@@ -45,9 +46,15 @@ impl Harness {
             feeds: Feeds::default(),
             disk: FaultyDisk::new(),
             clock: Clock::manual(),
+            storage: None,
             run: None,
             ended: None,
         }
+    }
+
+    /// Keeps checkpoints in a storage of the test's own instead, one that is slow or fails.
+    pub fn store_checkpoints_in(&mut self, storage: Arc<dyn CheckpointStorage>) {
+        self.storage = Some(storage);
     }
 
     /// Adds an input.
@@ -111,6 +118,7 @@ impl Harness {
         let environment = Environment {
             disk: Arc::new(ProcessDisk(Arc::clone(&process))),
             clock: self.clock.clone(),
+            storage: self.storage.clone(),
             handle: handle.clone(),
             ..Environment::default()
         };

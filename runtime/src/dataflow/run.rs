@@ -100,8 +100,9 @@ impl ControlSender {
 
     fn wake(&mut self) {
         if self.wake.is_none() {
-            // The first worker says how to wake it as soon as it is built; it looks for decisions then.
-            self.wake = self.ready.recv().ok();
+            // The first worker says how to wake it before its first step, in which it looks for
+            // decisions anyway. Nobody waits for it: it may have ended before.
+            self.wake = self.ready.try_recv().ok();
         }
         if let Some(wake) = &self.wake {
             let _ = wake.activate();
@@ -219,8 +220,7 @@ impl Workers {
             // A panic of a worker was caught on its thread: the join cannot fail for it.
             let _ = catch_unwind(AssertUnwindSafe(|| drop(self.guards.join())));
         } else {
-            let text = format!("workers {stuck:?} are stuck in a user's closure and were left behind");
-            self.fate.fail(Error::internal(text));
+            self.fate.leave_behind(stuck);
             std::mem::forget(self.guards);
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use timely::scheduling::Activator;
 
 use super::answers::Answers;
-use super::fuse::Stages;
+use super::fuse::{Label, Stages};
 use super::graph::{Graph, WorkerContext};
 use super::moment::Moment;
 use super::origin::Origin;
@@ -84,6 +84,7 @@ impl<S: Source> SourceOrigin<S> {
             let mut operator = SourceOperator {
                 splits: Splits::new(Arc::clone(&self.source), Vec::new(), None, 1),
                 source: self.source,
+                label: Label::new(self.stage.as_str()),
                 stage: self.stage,
                 epoch: context.first_epoch,
                 watermark: i64::MIN,
@@ -131,6 +132,8 @@ struct SourceOperator<S: Source, St, T> {
     context: Rc<WorkerContext>,
     source: Arc<S>,
     stage: StageId,
+    /// The stage in panics of the connector's own code.
+    label: Label,
     splits: Splits<S>,
     /// The epoch that is being read.
     epoch: Epoch,
@@ -220,7 +223,7 @@ where
                     }
                 }
             }
-            match self.splits.read(&mut self.batch, &mut self.malformed, limit) {
+            match self.label.guard(|| self.splits.read(&mut self.batch, &mut self.malformed, limit)) {
                 Ok(Read::From(at)) => {
                     let records = self.batch.len();
                     if let Some(rate) = &mut self.rate {
