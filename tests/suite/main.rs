@@ -1,6 +1,7 @@
 //! What crosses modules, as one binary.
 
 mod damage;
+mod edges;
 mod failed_checkpoints;
 mod flights;
 mod hanging_disk;

@@ -216,6 +216,6 @@ fn a_worker_that_never_returns_from_a_closure_is_named_and_left_behind() {
         .run(Options::new().workers(2))
         .expect_err("a closure panics");
     drop(release);
-    let text = "stage `numbers.map`: panicked: bad; workers [0] are stuck in a user's closure and were left behind";
+    let text = "stage `numbers.map`: panicked: bad; workers [0] are stuck in a user's closure or wait for a disk, and were left behind";
     assert_eq!(error.to_string(), text);
 }

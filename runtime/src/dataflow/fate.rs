@@ -34,7 +34,7 @@ impl Fate {
 
     /// Adds to the error that some workers did not come to their end.
     pub fn leave_behind(&self, stuck: &[usize]) {
-        let text = format!("workers {stuck:?} are stuck in a user's closure and were left behind");
+        let text = format!("workers {stuck:?} are stuck in a user's closure or wait for a disk, and were left behind");
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         *first = Some(first.take().map_or_else(|| Error::internal(&*text), |error| error.and(&text)));
     }

@@ -2,8 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use super::fate::Fate;
 use crate::error::{Error, Result};
@@ -15,13 +16,14 @@ type Task = Box<dyn FnOnce() + Send>;
 pub(crate) struct Offload(Option<Sender<Task>>);
 
 impl Offload {
-    /// Starts the thread. It ends when every clone of the `Offload` is gone.
+    /// Starts the thread. It ends when every clone of the `Offload` is gone, or when the job has
+    /// failed: tasks of a failed job are not begun any more.
     pub(crate) fn start(name: &str, fate: Arc<Fate>) -> Result<(Self, JoinHandle<()>)> {
         let (tasks, inbox) = channel::<Task>();
         let thread = Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                for task in inbox {
+                while let Some(task) = next(&inbox, &fate) {
                     if catch_unwind(AssertUnwindSafe(task)).is_err() {
                         // The panic hook has printed it; what panics here is the `Serialize` of a state type.
                         fate.fail(Error::panicked("a state type panicked while it was encoded for a checkpoint"));
@@ -42,6 +44,23 @@ impl Offload {
         if let Some(tasks) = &self.0 {
             // A thread that is gone has failed the job already.
             let _ = tasks.send(Box::new(task));
+        }
+    }
+}
+
+/// How often a thread without tasks looks whether the job has failed.
+const LOOK: Duration = Duration::from_millis(100);
+
+fn next(inbox: &Receiver<Task>, fate: &Fate) -> Option<Task> {
+    loop {
+        let received = inbox.recv_timeout(LOOK);
+        if fate.has_failed() {
+            return None;
+        }
+        match received {
+            Ok(task) => return Some(task),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return None,
         }
     }
 }

@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use timely::WorkerConfig;
@@ -166,7 +165,9 @@ fn work(run: &Run, mut worker: Worker, seats: &Seats) {
         for dataflow in worker.installed_dataflows() {
             let _ = catch_unwind(AssertUnwindSafe(|| worker.drop_dataflow(dataflow)));
         }
-        wait_for(thread, fate);
+        // Also when the job has failed: nothing of this run touches a disk behind its end. A worker
+        // that waits for a disk that hangs is left behind.
+        let _ = thread.join();
     }
     let _ = catch_unwind(AssertUnwindSafe(|| drop(worker)));
 }
@@ -188,13 +189,6 @@ fn build(run: &Run, worker: &mut Worker, offload: Offload, seats: &Seats) {
     });
     if let Some(say_ready) = say_ready {
         let _ = say_ready.send(wake);
-    }
-}
-
-/// The offload thread ends with its last task; a job that failed does not wait for a hanging disk.
-fn wait_for(thread: JoinHandle<()>, fate: &Fate) {
-    if !fate.has_failed() {
-        let _ = thread.join();
     }
 }
 
