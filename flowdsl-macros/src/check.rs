@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use crate::graph::{Graph, Node, text};
 use crate::lower::{Chain, Stage};
-use crate::ops::{Has, Memory, Place, Shape, Windows};
+use crate::ops::{Memory, Place};
 use crate::report::Report;
+use crate::shapes;
 
 /// Checks every rule.
 pub(crate) fn check(graph: &Graph<'_>, report: &mut Report) {
@@ -19,7 +20,7 @@ pub(crate) fn check(graph: &Graph<'_>, report: &mut Report) {
     check_uses(graph, report);
     check_window_ids(graph, report);
     check_ids(graph, report);
-    check_shapes(graph, report);
+    shapes::check(graph, report);
 }
 
 fn check_not_empty(graph: &Graph<'_>, report: &mut Report) {
@@ -233,86 +234,5 @@ fn check_ids(graph: &Graph<'_>, report: &mut Report) {
             (node.stage.span(), message)
         };
         report.error(span, message);
-    }
-}
-
-/// Key, event time and windows, stage by stage.
-fn check_shapes(graph: &Graph<'_>, report: &mut Report) {
-    let mut shapes: BTreeMap<String, Shape> = BTreeMap::new();
-    for (chain, nodes) in graph.flow.chains.iter().zip(&graph.chains) {
-        let known = |name: &proc_macro2::Ident| {
-            let shape = shapes.get(&text(name)).copied().unwrap_or(Shape::UNKNOWN);
-            let is_shared = graph.stream(name).is_some_and(|stream| stream.uses > 1);
-            if is_shared {
-                Shape {
-                    at_source: Has::No,
-                    ..shape
-                }
-            } else {
-                shape
-            }
-        };
-        let mut shape = chain.from.as_ref().map_or(Shape::UNKNOWN, known);
-        let mut sides = Vec::new();
-        for (at, node) in nodes.iter().enumerate() {
-            let stage = node.stage;
-            let Some(op) = stage.op else {
-                shape = Shape::UNKNOWN;
-                continue;
-            };
-            if shape.windows != Windows::None && !op.reads_windows() {
-                report.error(
-                    stage.span(),
-                    format!("`{}` cannot follow `window`: say first what to make of a window's records, with `aggregate`, `reduce` or `fold`", op.name()),
-                );
-                shape = Shape::UNKNOWN;
-            }
-            let inputs: Vec<Shape> = match op.place {
-                Place::Origin => stage.arguments.streams().map(known).collect(),
-                Place::Middle | Place::Last => vec![shape],
-            };
-            // An origin behind a stage is a mistake of its own.
-            let is_misplaced = op.place == Place::Origin && (at > 0 || chain.from.is_some());
-            shape = if is_misplaced {
-                Shape::UNKNOWN
-            } else {
-                (op.shape)(stage, &inputs, report)
-            };
-            sides.extend(
-                stage
-                    .arguments
-                    .new_streams()
-                    .map(|(option, name)| (option, text(name))),
-            );
-        }
-        if let (true, Some(window)) = (shape.windows != Windows::None, nodes.last()) {
-            report.error(
-                window.stage.span(),
-                "`window` is followed by what to make of its records, `aggregate`, `reduce` or `fold`",
-            );
-        }
-        if sides.iter().any(|(option, _)| *option == "errors") {
-            // The source ends where its malformed records leave.
-            shape.at_source = Has::No;
-        }
-        shapes.extend(sides.into_iter().map(|(option, name)| {
-            (
-                name,
-                if option == "late" {
-                    Shape::LATE
-                } else {
-                    Shape::ERRORS
-                },
-            )
-        }));
-        shapes.extend(chain.name.iter().map(|name| {
-            (
-                text(name),
-                Shape {
-                    windows: Windows::None,
-                    ..shape
-                },
-            )
-        }));
     }
 }
