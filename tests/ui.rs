@@ -54,9 +54,16 @@ fn mistakes_are_reported_where_they_are() {
 /// The release of the compiler that builds the cases.
 fn release() -> String {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc).arg("--version").output().expect("rustc is there, as cargo has called it");
+    let output = Command::new(rustc)
+        .arg("--version")
+        .output()
+        .expect("rustc is there, as cargo has called it");
     let version = String::from_utf8_lossy(&output.stdout).into_owned();
-    version.split_whitespace().nth(1).unwrap_or_default().to_owned()
+    version
+        .split_whitespace()
+        .nth(1)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Lets trybuild compile the copies, and write beside each what the compiler says. A process of
@@ -64,7 +71,11 @@ fn release() -> String {
 fn write_down(copies: &Path) {
     let this = std::env::current_exe().expect("a test has a path");
     let status = Command::new(this)
-        .args(["--exact", "mistakes_are_reported_where_they_are", "--nocapture"])
+        .args([
+            "--exact",
+            "mistakes_are_reported_where_they_are",
+            "--nocapture",
+        ])
         .env(WRITE_DOWN, copies)
         .env("TRYBUILD", "overwrite")
         .status()
@@ -77,11 +88,21 @@ fn check_messages(ui: &Path) {
     let mut missing = String::new();
     for case in cases_in(ui) {
         let text = fs::read_to_string(&case).expect("a case is a readable file");
-        let expected: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("//~ ")).collect();
-        assert!(!expected.is_empty(), "{} expects no message: begin it with `//~ text`", case.display());
+        let expected: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("//~ "))
+            .collect();
+        assert!(
+            !expected.is_empty(),
+            "{} expects no message: begin it with `//~ text`",
+            case.display()
+        );
         let said = fs::read_to_string(case.with_extension("stderr")).unwrap_or_default();
         for message in expected.iter().filter(|message| !said.contains(**message)) {
-            missing += &format!("\n{}: nothing says `{message}`; the compiler says:\n{said}", case.display());
+            missing += &format!(
+                "\n{}: nothing says `{message}`; the compiler says:\n{said}",
+                case.display()
+            );
         }
     }
     assert!(missing.is_empty(), "{missing}");
@@ -89,7 +110,9 @@ fn check_messages(ui: &Path) {
 
 fn themes(ui: &Path) -> Vec<String> {
     let entries = fs::read_dir(ui).expect("the cases are beside this file");
-    let folders = entries.map(|entry| entry.expect("a readable entry").path()).filter(|path| path.is_dir());
+    let folders = entries
+        .map(|entry| entry.expect("a readable entry").path())
+        .filter(|path| path.is_dir());
     let names = folders.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()));
     let mut themes: Vec<String> = names.filter(|name| name != "pass").collect();
     themes.sort();
@@ -109,8 +132,12 @@ fn cases_in(ui: &Path) -> Vec<PathBuf> {
 
 fn copy_cases(from: &Path, to: &Path) {
     for case in cases_in(from) {
-        let copy = to.join(case.strip_prefix(from).expect("a case is below the folder of cases"));
-        fs::create_dir_all(copy.parent().expect("a case is in a theme")).expect("a temporary directory is writable");
+        let copy = to.join(
+            case.strip_prefix(from)
+                .expect("a case is below the folder of cases"),
+        );
+        fs::create_dir_all(copy.parent().expect("a case is in a theme"))
+            .expect("a temporary directory is writable");
         fs::copy(&case, copy).expect("a case can be copied");
     }
 }

@@ -41,7 +41,11 @@ impl Statement {
         let last = match self {
             Self::Capture(names) => names.last().map(Ident::span),
             Self::Chain(chain) => match chain.calls.last() {
-                Some(call) => Some(call.id.as_ref().map_or_else(|| call.paren.span.close(), Ident::span)),
+                Some(call) => Some(
+                    call.id
+                        .as_ref()
+                        .map_or_else(|| call.paren.span.close(), Ident::span),
+                ),
                 None => chain.from.as_ref().map(Ident::span),
             },
         };

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use crate::graph::{Graph, Node, text};
-use crate::lower::Chain;
-use crate::ops::{Has, Memory, Place, Shape, Windows};
+use crate::lower::{Chain, Stage};
+use crate::ops::{Memory, Place};
 use crate::report::Report;
+use crate::shapes;
 
 /// Checks every rule.
 pub(crate) fn check(graph: &Graph<'_>, report: &mut Report) {
@@ -19,13 +20,20 @@ pub(crate) fn check(graph: &Graph<'_>, report: &mut Report) {
     check_uses(graph, report);
     check_window_ids(graph, report);
     check_ids(graph, report);
-    check_shapes(graph, report);
+    shapes::check(graph, report);
 }
 
 fn check_not_empty(graph: &Graph<'_>, report: &mut Report) {
     if graph.chains.is_empty() && report.is_empty() {
-        let span = graph.flow.captures.last().map_or_else(proc_macro2::Span::call_site, proc_macro2::Ident::span);
-        report.error(span, "this flow is empty: write `source(..) -> .. -> sink(..);`");
+        let span = graph
+            .flow
+            .captures
+            .last()
+            .map_or_else(proc_macro2::Span::call_site, proc_macro2::Ident::span);
+        report.error(
+            span,
+            "this flow is empty: write `source(..) -> .. -> sink(..);`",
+        );
     }
 }
 
@@ -49,10 +57,19 @@ fn check_origins(graph: &Graph<'_>, report: &mut Report) {
                     "union" => "name both streams and write `union(a, b) -> ..`".to_owned(),
                     _ => format!("write `{name}(..)` as a chain of its own"),
                 };
-                report.error(stage.span(), format!("`{name}` begins a chain and cannot follow a stage: {instead}"));
+                report.error(
+                    stage.span(),
+                    format!("`{name}` begins a chain and cannot follow a stage: {instead}"),
+                );
             }
             if op.place != Place::Origin && is_first {
-                report.error(stage.span(), format!("`{name}` needs a stream before it: `stream -> {}`", op.signature.usage));
+                report.error(
+                    stage.span(),
+                    format!(
+                        "`{name}` needs a stream before it: `stream -> {}`",
+                        op.signature.usage
+                    ),
+                );
             }
         }
     }
@@ -61,7 +78,11 @@ fn check_origins(graph: &Graph<'_>, report: &mut Report) {
 /// A chain ends in a sink or in a name, not in both.
 fn check_ends(graph: &Graph<'_>, report: &mut Report) {
     for chain in &graph.flow.chains {
-        let sinks = chain.stages.iter().enumerate().filter(|(_, stage)| stage.is_at(Place::Last));
+        let sinks = chain
+            .stages
+            .iter()
+            .enumerate()
+            .filter(|(_, stage)| stage.is_at(Place::Last));
         for (at, sink) in sinks {
             if at + 1 < chain.stages.len() {
                 report.error(
@@ -71,13 +92,19 @@ fn check_ends(graph: &Graph<'_>, report: &mut Report) {
                 );
             }
         }
-        let ends_in_sink = chain.stages.last().is_some_and(|stage| stage.is_at(Place::Last));
+        let ends_in_sink = chain
+            .stages
+            .last()
+            .is_some_and(|stage| stage.is_at(Place::Last));
         match (&chain.name, ends_in_sink) {
             (Some(name), true) => {
-                report.error(name.span(), format!("a chain that ends in a sink makes no stream: remove `let {name} =`"));
+                report.error(
+                    name.span(),
+                    format!("a chain that ends in a sink makes no stream: remove `let {name} =`"),
+                );
             }
             (None, false) if !ends_unknown(chain) => {
-                let span = chain.stages.last().map_or(chain.span, |stage| stage.span());
+                let span = chain.stages.last().map_or(chain.span, Stage::span);
                 report.error(
                     span,
                     "nothing leaves this chain: end it with `-> sink(..)`, \
@@ -97,7 +124,10 @@ fn ends_unknown(chain: &Chain) -> bool {
 /// Names are made once, before they are used.
 fn check_names(graph: &Graph<'_>, report: &mut Report) {
     for name in &graph.made_again {
-        report.error(name.span(), format!("there is a stream `{name}` already: choose another name"));
+        report.error(
+            name.span(),
+            format!("there is a stream `{name}` already: choose another name"),
+        );
     }
     for used in &graph.unresolved {
         let name = used.name;
@@ -106,13 +136,25 @@ fn check_names(graph: &Graph<'_>, report: &mut Report) {
         }
         match graph.stream(name) {
             Some(stream) if stream.made_in == used.chain => {
-                report.error(name.span(), format!("`{name}` is made in this very statement: a stream cannot flow into itself"));
+                report.error(
+                    name.span(),
+                    format!(
+                        "`{name}` is made in this very statement: a stream cannot flow into itself"
+                    ),
+                );
             }
-            Some(_) => report.error(name.span(), format!("`{name}` is used before it is made: move this statement behind its `let`")),
+            Some(_) => report.error(
+                name.span(),
+                format!("`{name}` is used before it is made: move this statement behind its `let`"),
+            ),
             None => {
                 let names: Vec<&str> = graph.streams.keys().map(String::as_str).collect();
                 let hint = crate::names::hint(&text(name), &names);
-                let hint = if crate::ops::find(&text(name)).is_some() { format!("; a stage is called, `{name}(..)`") } else { hint };
+                let hint = if crate::ops::find(&text(name)).is_some() {
+                    format!("; a stage is called, `{name}(..)`")
+                } else {
+                    hint
+                };
                 report.error(name.span(), format!("there is no stream `{name}`{hint}"));
             }
         }
@@ -127,15 +169,25 @@ fn check_uses(graph: &Graph<'_>, report: &mut Report) {
             continue;
         }
         let chain = &graph.flow.chains[stream.made_in];
-        let is_let_of_sink = stream.option.is_none() && chain.stages.last().is_some_and(|stage| stage.is_at(Place::Last));
+        let is_let_of_sink = stream.option.is_none()
+            && chain
+                .stages
+                .last()
+                .is_some_and(|stage| stage.is_at(Place::Last));
         if is_let_of_sink {
             continue;
         }
         let name = stream.name;
         let message = match stream.option {
-            Some("late") => format!("the late records `{name}` go nowhere: write `{name} -> sink(..);`, or leave `late:` out to drop and count them"),
-            Some(option) => format!("the stream `{name}` goes nowhere: write `{name} -> sink(..);`, or leave `{option}:` out to end the job at the first such record"),
-            None => format!("the stream `{name}` is never used: write `{name} -> .. -> sink(..);`, or remove it"),
+            Some("late") => format!(
+                "the late records `{name}` go nowhere: write `{name} -> sink(..);`, or leave `late:` out to drop and count them"
+            ),
+            Some(option) => format!(
+                "the stream `{name}` goes nowhere: write `{name} -> sink(..);`, or leave `{option}:` out to end the job at the first such record"
+            ),
+            None => format!(
+                "the stream `{name}` is never used: write `{name} -> .. -> sink(..);`, or remove it"
+            ),
         };
         report.error(name.span(), message);
     }
@@ -144,7 +196,10 @@ fn check_uses(graph: &Graph<'_>, report: &mut Report) {
 /// `as` names what has state, not the window before it.
 fn check_window_ids(graph: &Graph<'_>, report: &mut Report) {
     for node in graph.chains.iter().flatten() {
-        let is_window = node.stage.op.is_some_and(|op| op.memory == Memory::WithNext);
+        let is_window = node
+            .stage
+            .op
+            .is_some_and(|op| op.memory == Memory::WithNext);
         if let (true, Some(id)) = (is_window, &node.stage.call.id) {
             report.error(id.span(), format!("a window and the stage behind it have one id: write `as {id}` behind that stage"));
         }
@@ -166,66 +221,18 @@ fn check_ids(graph: &Graph<'_>, report: &mut Report) {
             continue;
         };
         let (id, earlier) = (&node.id, &earlier.stage.call.name);
-        match &node.stage.call.id {
-            Some(name) => report.error(name.span(), format!("`{id}` is the id of an earlier `{earlier}` already: choose another name")),
-            None => {
-                let name = op.name();
-                report.error(
-                    node.stage.span(),
-                    format!(
-                        "this stage's id would be `{id}`, as that of an earlier `{earlier}`, and their state could not be told apart: \
-                         name one of them, `{name}(..) as another_name`"
-                    ),
-                );
-            }
-        }
-    }
-}
-
-/// Key, event time and windows, stage by stage.
-fn check_shapes(graph: &Graph<'_>, report: &mut Report) {
-    let mut shapes: BTreeMap<String, Shape> = BTreeMap::new();
-    for (chain, nodes) in graph.flow.chains.iter().zip(&graph.chains) {
-        let known = |name: &proc_macro2::Ident| {
-            let shape = shapes.get(&text(name)).copied().unwrap_or(Shape::UNKNOWN);
-            let is_shared = graph.stream(name).is_some_and(|stream| stream.uses > 1);
-            if is_shared { Shape { at_source: Has::No, ..shape } } else { shape }
-        };
-        let mut shape = chain.from.as_ref().map_or(Shape::UNKNOWN, known);
-        let mut sides = Vec::new();
-        for (at, node) in nodes.iter().enumerate() {
-            let stage = node.stage;
-            let Some(op) = stage.op else {
-                shape = Shape::UNKNOWN;
-                continue;
-            };
-            if shape.windows != Windows::None && !op.reads_windows() {
-                report.error(
-                    stage.span(),
-                    format!("`{}` cannot follow `window`: say first what to make of a window's records, with `aggregate`, `reduce` or `fold`", op.name()),
-                );
-                shape = Shape::UNKNOWN;
-            }
-            let inputs: Vec<Shape> = match op.place {
-                Place::Origin => stage.arguments.streams().map(known).collect(),
-                Place::Middle | Place::Last => vec![shape],
-            };
-            // An origin behind a stage is a mistake of its own.
-            let is_misplaced = op.place == Place::Origin && (at > 0 || chain.from.is_some());
-            shape = if is_misplaced { Shape::UNKNOWN } else { (op.shape)(stage, &inputs, report) };
-            sides.extend(stage.arguments.new_streams().map(|(option, name)| (option, text(name))));
-        }
-        if let (true, Some(window)) = (shape.windows != Windows::None, nodes.last()) {
-            report.error(
-                window.stage.span(),
-                "`window` is followed by what to make of its records, `aggregate`, `reduce` or `fold`",
+        let (span, message) = if let Some(name) = &node.stage.call.id {
+            let message =
+                format!("`{id}` is the id of an earlier `{earlier}` already: choose another name");
+            (name.span(), message)
+        } else {
+            let message = format!(
+                "this stage's id would be `{id}`, as that of an earlier `{earlier}`, and their state \
+                 could not be told apart: name one of them, `{}(..) as another_name`",
+                op.name()
             );
-        }
-        if sides.iter().any(|(option, _)| *option == "errors") {
-            // The source ends where its malformed records leave.
-            shape.at_source = Has::No;
-        }
-        shapes.extend(sides.into_iter().map(|(option, name)| (name, if option == "late" { Shape::LATE } else { Shape::ERRORS })));
-        shapes.extend(chain.name.iter().map(|name| (text(name), Shape { windows: Windows::None, ..shape })));
+            (node.stage.span(), message)
+        };
+        report.error(span, message);
     }
 }

@@ -23,7 +23,12 @@ pub(crate) fn expand(graph: &Graph<'_>) -> TokenStream {
         let capture = private(name.span(), quote_spanned!(name.span()=> capture));
         quote_spanned!(name.span()=> let #name = #capture(&#name);)
     });
-    let chains = graph.flow.chains.iter().zip(&graph.chains).map(|(chain, nodes)| expand_chain(chain, nodes, &scope));
+    let chains = graph
+        .flow
+        .chains
+        .iter()
+        .zip(&graph.chains)
+        .map(|(chain, nodes)| expand_chain(chain, nodes, &scope));
     let flow = Scope::flow(Span::call_site());
     quote!({
         #(#captures)*
@@ -44,7 +49,10 @@ fn expand_chain(chain: &Chain, nodes: &[Node<'_>], scope: &Scope<'_>) -> TokenSt
     }
     for node in nodes {
         let span = node.stage.span();
-        let op = node.stage.op.expect("an unknown stage is an error of an earlier pass");
+        let op = node
+            .stage
+            .op
+            .expect("an unknown stage is an error of an earlier pass");
         let stream = Scope::stream_so_far(span);
         if !on.is_empty() {
             on = quote_spanned!(span=> #stream);
@@ -53,7 +61,10 @@ fn expand_chain(chain: &Chain, nodes: &[Node<'_>], scope: &Scope<'_>) -> TokenSt
         let (result, share) = match node.side {
             Some(side) => {
                 let side_stream = local(side);
-                (quote_spanned!(side.span()=> (#stream, #side_stream)), scope.share(side))
+                (
+                    quote_spanned!(side.span()=> (#stream, #side_stream)),
+                    scope.share(side),
+                )
             }
             None => (quote_spanned!(span=> #stream), TokenStream::new()),
         };
@@ -97,7 +108,11 @@ impl Scope<'_> {
     /// A stream where it is used: itself, or a branch of it where it is used twice.
     pub(crate) fn stream(&self, name: &Ident) -> TokenStream {
         let stream = local(name);
-        if self.is_shared(name) { quote_spanned!(name.span()=> #stream.branch()) } else { quote_spanned!(name.span()=> #stream) }
+        if self.is_shared(name) {
+            quote_spanned!(name.span()=> #stream.branch())
+        } else {
+            quote_spanned!(name.span()=> #stream)
+        }
     }
 
     /// The statement that lets a stream be used more than once.
@@ -110,19 +125,27 @@ impl Scope<'_> {
     }
 
     fn is_shared(&self, name: &Ident) -> bool {
-        self.graph.stream(name).is_some_and(|stream| stream.uses > 1)
+        self.graph
+            .stream(name)
+            .is_some_and(|stream| stream.uses > 1)
     }
 
     /// The value of an argument as the builder takes it; nothing for names of new streams.
     pub(crate) fn value(&self, value: &Value) -> TokenStream {
         match value {
-            Value::Expr(expression) | Value::Duration(Duration::Expr(expression)) => self.expression(expression),
+            Value::Expr(expression) | Value::Duration(Duration::Expr(expression)) => {
+                self.expression(expression)
+            }
             // A bare name is most likely that of a function, perhaps a generic one.
             Value::Closure(closure) if closure.is_one_name() => self.with_captures(closure, &[]),
             Value::Closure(closure) => self.expression(closure),
-            Value::Duration(Duration::Literal { millis, kind, span }) => Duration::expand_literal(*millis, *kind, *span),
+            Value::Duration(Duration::Literal { millis, kind, span }) => {
+                Duration::expand_literal(*millis, *kind, *span)
+            }
             // Their stages expand these.
-            Value::Aggregates(_) | Value::Window(_) | Value::NewStream(_) | Value::Stream(_) => TokenStream::new(),
+            Value::Aggregates(_) | Value::Window(_) | Value::NewStream(_) | Value::Stream(_) => {
+                TokenStream::new()
+            }
         }
     }
 
@@ -130,7 +153,11 @@ impl Scope<'_> {
     /// closure which changes it is told of `Fn`). Each other variable from around the flow goes
     /// through `free`, which asks for `capture`.
     pub(crate) fn expression(&self, expression: &Expression) -> TokenStream {
-        let not_captured: Vec<&Ident> = expression.free.iter().filter(|name| !self.graph.flow.captures.contains(name)).collect();
+        let not_captured: Vec<&Ident> = expression
+            .free
+            .iter()
+            .filter(|name| !self.graph.flow.captures.contains(name))
+            .collect();
         self.with_captures(expression, &not_captured)
     }
 
@@ -145,7 +172,11 @@ impl Scope<'_> {
             quote_spanned!(name.span()=> #free(&#name);)
         });
         let before: Vec<TokenStream> = captures.chain(free).collect();
-        if before.is_empty() { tokens.clone() } else { quote!({ #(#before)* #tokens }) }
+        if before.is_empty() {
+            tokens.clone()
+        } else {
+            quote!({ #(#before)* #tokens })
+        }
     }
 }
 

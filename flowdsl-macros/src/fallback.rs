@@ -18,9 +18,12 @@ pub(crate) fn expand(errors: &syn::Error, captures: &[syn::Ident]) -> TokenStrea
 
 /// What the flow captures: used in the fallback too, so that rustc does not call it unused.
 pub(crate) fn captures(flow: &Flow) -> Vec<syn::Ident> {
-    let names = flow.statements.iter().filter_map(|statement| match statement {
-        Statement::Capture(names) => Some(names.clone()),
-        Statement::Chain(_) => None,
-    });
+    let names = flow
+        .statements
+        .iter()
+        .filter_map(|statement| match statement {
+            Statement::Capture(names) => Some(names.clone()),
+            Statement::Chain(_) => None,
+        });
     names.flatten().collect()
 }

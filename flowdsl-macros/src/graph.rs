@@ -2,6 +2,7 @@
 //! judges them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use proc_macro2::{Ident, Literal};
 use syn::Type;
@@ -90,7 +91,12 @@ impl<'a> Graph<'a> {
     }
 
     fn count_uses(&mut self, at: usize, chain: &'a Chain) {
-        let reads = chain.from.iter().chain(chain.stages.iter().flat_map(|stage| stage.arguments.streams()));
+        let reads = chain.from.iter().chain(
+            chain
+                .stages
+                .iter()
+                .flat_map(|stage| stage.arguments.streams()),
+        );
         for name in reads {
             match self.streams.get_mut(&text(name)) {
                 Some(stream) => stream.uses += 1,
@@ -100,24 +106,44 @@ impl<'a> Graph<'a> {
     }
 
     fn make_streams(&mut self, at: usize, chain: &'a Chain) {
-        let sides = chain.stages.iter().flat_map(|stage| stage.arguments.new_streams());
-        let all = sides.map(|(option, name)| (Some(option), name)).chain(chain.name.iter().map(|name| (None, name)));
+        let sides = chain
+            .stages
+            .iter()
+            .flat_map(|stage| stage.arguments.new_streams());
+        let all = sides
+            .map(|(option, name)| (Some(option), name))
+            .chain(chain.name.iter().map(|name| (None, name)));
         for (option, name) in all {
-            if self.streams.contains_key(&text(name)) {
-                self.made_again.push(name);
-            } else {
-                self.streams.insert(text(name), Stream { name, made_in: at, option, uses: 0 });
+            match self.streams.entry(text(name)) {
+                Entry::Occupied(_) => self.made_again.push(name),
+                Entry::Vacant(free) => {
+                    free.insert(Stream {
+                        name,
+                        made_in: at,
+                        option,
+                        uses: 0,
+                    });
+                }
             }
         }
     }
 
     fn place_header(&mut self) {
-        let Some(header) = &self.flow.header else { return };
-        let is_source = |node: &&mut Node<'_>| node.stage.op.is_some_and(|op| op.name() == "source");
+        let Some(header) = &self.flow.header else {
+            return;
+        };
+        let is_source =
+            |node: &&mut Node<'_>| node.stage.op.is_some_and(|op| op.name() == "source");
         if let Some(source) = self.chains.iter_mut().flatten().find(is_source) {
             source.header = Some(&header.input);
         }
-        if let Some(sink) = self.chains.iter_mut().flatten().filter(|node| node.stage.is_at(Place::Last)).last() {
+        if let Some(sink) = self
+            .chains
+            .iter_mut()
+            .flatten()
+            .filter(|node| node.stage.is_at(Place::Last))
+            .last()
+        {
             sink.header = Some(&header.output);
         }
     }
@@ -130,9 +156,15 @@ pub(crate) fn text(name: &Ident) -> String {
 
 /// The stages of a chain with their ids: the stream's name and the stage's, or the `as` name.
 fn nodes(chain: &Chain) -> Vec<Node<'_>> {
-    let mut nodes: Vec<Node<'_>> = chain.stages.iter().map(|stage| node(chain, stage)).collect();
+    let mut nodes: Vec<Node<'_>> = chain
+        .stages
+        .iter()
+        .map(|stage| node(chain, stage))
+        .collect();
     // Malformed records leave behind the event time of their source.
-    if let Some(at) = nodes.iter().position(|node| node.stage.op.is_some_and(|op| op.name() == "event_time"))
+    if let Some(at) = nodes
+        .iter()
+        .position(|node| node.stage.op.is_some_and(|op| op.name() == "event_time"))
         && nodes[0].stage.is_at(Place::Origin)
     {
         nodes[at].side = nodes[0].side.take();
@@ -141,7 +173,11 @@ fn nodes(chain: &Chain) -> Vec<Node<'_>> {
     for at in 1..nodes.len() {
         let (before, from) = nodes.split_at_mut(at);
         let (window, next) = (&mut before[at - 1], &mut from[0]);
-        if window.stage.op.is_some_and(|op| op.memory == Memory::WithNext) {
+        if window
+            .stage
+            .op
+            .is_some_and(|op| op.memory == Memory::WithNext)
+        {
             window.id.clone_from(&next.id);
             next.in_window = true;
             next.side = window.side.take();
@@ -152,7 +188,13 @@ fn nodes(chain: &Chain) -> Vec<Node<'_>> {
 
 fn node<'a>(chain: &'a Chain, stage: &'a Stage) -> Node<'a> {
     let side = stage.arguments.new_streams().next().map(|(_, name)| name);
-    Node { stage, id: id(chain, stage), in_window: false, side, header: None }
+    Node {
+        stage,
+        id: id(chain, stage),
+        in_window: false,
+        side,
+        header: None,
+    }
 }
 
 fn id(chain: &Chain, stage: &Stage) -> String {
@@ -165,7 +207,17 @@ fn id(chain: &Chain, stage: &Stage) -> String {
         return format!("{}.{name}", text(stream));
     }
     // A chain without a name is called as its origin is.
-    let Some(origin) = chain.stages.first() else { return name };
-    let origin_id = origin.call.id.as_ref().map_or_else(|| text(&origin.call.name), text);
-    if std::ptr::eq(origin, stage) { origin_id } else { format!("{origin_id}.{name}") }
+    let Some(origin) = chain.stages.first() else {
+        return name;
+    };
+    let origin_id = origin
+        .call
+        .id
+        .as_ref()
+        .map_or_else(|| text(&origin.call.name), text);
+    if std::ptr::eq(origin, stage) {
+        origin_id
+    } else {
+        format!("{origin_id}.{name}")
+    }
 }

@@ -7,7 +7,7 @@
 //! | [`parse`] | tokens, [`ast`]: names, calls and arrows |
 //! | [`lower`] | calls, stages of the table in [`ops`] with their [`values`] |
 //! | [`graph`] | names, streams with their uses; stages, their ids |
-//! | [`check`] | the rules between statements |
+//! | [`check`], [`shapes`] | the rules between statements; key, time and windows |
 //! | [`expand`] | calls on the public builder, or [`fallback`] beside the errors in [`report`] |
 //!
 //! The expansion does nothing that a careful user could not write by hand, names no path but
@@ -24,6 +24,7 @@ mod names;
 mod ops;
 mod parse;
 mod report;
+mod shapes;
 #[cfg(test)]
 mod tests;
 mod values;

@@ -60,7 +60,11 @@ impl Stage {
 pub(crate) fn lower(flow: ast::Flow, report: &mut Report) -> Flow {
     let mut lowered = Flow {
         header: flow.header,
-        unclear: flow.unclear.iter().map(|name| name.unraw().to_string()).collect(),
+        unclear: flow
+            .unclear
+            .iter()
+            .map(|name| name.unraw().to_string())
+            .collect(),
         ..Flow::default()
     };
     for statement in flow.statements {
@@ -79,17 +83,30 @@ fn lower_chain(chain: ast::Chain, report: &mut Report) -> Chain {
         let is_origin = at == 0 && chain.from.is_none();
         stages.push(lower_call(call, is_origin, report));
     }
-    Chain { name: chain.name, from: chain.from, stages, span }
+    Chain {
+        name: chain.name,
+        from: chain.from,
+        stages,
+        span,
+    }
 }
 
 fn lower_call(call: Call, is_origin: bool, report: &mut Report) -> Stage {
     let op = ops::find(&call.name.to_string());
     let Some(op) = op else {
         report.error(call.name.span(), unknown(&call.name.to_string(), is_origin));
-        return Stage { call, op: None, arguments: Arguments::default() };
+        return Stage {
+            call,
+            op: None,
+            arguments: Arguments::default(),
+        };
     };
     let arguments = values::arguments(&op.signature, &call.name, call.arguments.clone(), report);
-    Stage { call, op: Some(op), arguments }
+    Stage {
+        call,
+        op: Some(op),
+        arguments,
+    }
 }
 
 /// What to say of a name that no stage has.
@@ -98,18 +115,31 @@ fn unknown(name: &str, is_origin: bool) -> String {
         return format!("the language has no `{name}` yet");
     }
     if BUILT_IN.contains(&name) {
-        return format!("`{name}` is an aggregate: write `-> aggregate({name}(..))` behind a `window`");
+        return format!(
+            "`{name}` is an aggregate: write `-> aggregate({name}(..))` behind a `window`"
+        );
     }
-    if let Some(window) = ops::window::WINDOWS.iter().find(|window| window.name == name) {
-        return format!("`{name}` is a kind of window: write `-> window({})`", window.usage);
+    if let Some(window) = ops::window::WINDOWS
+        .iter()
+        .find(|window| window.name == name)
+    {
+        return format!(
+            "`{name}` is a kind of window: write `-> window({})`",
+            window.usage
+        );
     }
     let all = ops::names(|_| true);
     if let Some(meant) = names::did_you_mean(name, &all) {
         return format!("there is no stage `{name}`; did you mean `{meant}`?");
     }
     if is_origin {
-        return format!("a chain begins with the name of a stream, `source(..)` or `union(..)`, not with `{name}`");
+        return format!(
+            "a chain begins with the name of a stream, `source(..)` or `union(..)`, not with `{name}`"
+        );
     }
     let stages = ops::names(|place| place != Place::Origin);
-    format!("there is no stage `{name}`; stages are {}", names::list(&stages))
+    format!(
+        "there is no stage `{name}`; stages are {}",
+        names::list(&stages)
+    )
 }

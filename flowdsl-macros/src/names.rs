@@ -66,7 +66,12 @@ const OTHER_NAMES: &[(&str, &str)] = &[
 /// The candidate that `wanted` most likely stands for.
 pub(crate) fn did_you_mean<'a>(wanted: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let wanted = snake_case(wanted);
-    let known = |name: &str| candidates.iter().copied().find(|candidate| *candidate == name);
+    let known = |name: &str| {
+        candidates
+            .iter()
+            .copied()
+            .find(|candidate| *candidate == name)
+    };
     if let Some(same) = known(&wanted) {
         return Some(same);
     }
@@ -79,14 +84,22 @@ pub(crate) fn did_you_mean<'a>(wanted: &str, candidates: &[&'a str]) -> Option<&
         3..=5 => 1,
         _ => 2,
     };
-    let others = OTHER_NAMES.iter().filter_map(|(other, ours)| Some((distance(&wanted, other), known(ours)?)));
-    let near = candidates.iter().map(|candidate| (distance(&wanted, candidate), *candidate));
-    near.chain(others).filter(|(distance, _)| *distance <= allowed).min().map(|(_, candidate)| candidate)
+    let others = OTHER_NAMES
+        .iter()
+        .filter_map(|(other, ours)| Some((distance(&wanted, other), known(ours)?)));
+    let near = candidates
+        .iter()
+        .map(|candidate| (distance(&wanted, candidate), *candidate));
+    near.chain(others)
+        .filter(|(distance, _)| *distance <= allowed)
+        .min()
+        .map(|(_, candidate)| candidate)
 }
 
 /// `; did you mean ..` for a message, or nothing.
 pub(crate) fn hint(wanted: &str, candidates: &[&str]) -> String {
-    did_you_mean(wanted, candidates).map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+    did_you_mean(wanted, candidates)
+        .map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
 /// `` `a`, `b` and `c` ``

@@ -39,7 +39,9 @@ impl Report {
             (at.line, at.column)
         });
         let mut errors = errors.into_iter();
-        let Some(mut all) = errors.next() else { return Ok(()) };
+        let Some(mut all) = errors.next() else {
+            return Ok(());
+        };
         all.extend(errors);
         Err(all)
     }
@@ -47,6 +49,9 @@ impl Report {
 
 impl Drop for Report {
     fn drop(&mut self) {
-        assert!(self.finished || std::thread::panicking(), "a report of the macro was dropped unread");
+        assert!(
+            self.finished || std::thread::panicking(),
+            "a report of the macro was dropped unread"
+        );
     }
 }

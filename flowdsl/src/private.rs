@@ -103,7 +103,9 @@ pub struct Never<T>(PhantomData<T>);
 impl<T> EndsIn<Never<T>> for T {}
 
 /// The stream that goes into the last sink, whose records are what the header says.
-pub fn ends_in<'s, Out, O, S, K, E, T>(stream: Stream<'s, O, S, K, E, T>) -> Stream<'s, O, S, K, E, T>
+pub fn ends_in<'s, Out, O, S, K, E, T>(
+    stream: Stream<'s, O, S, K, E, T>,
+) -> Stream<'s, O, S, K, E, T>
 where
     Out: EndsIn<T>,
 {
@@ -141,11 +143,20 @@ pub fn struct_schema(name: &str, fields: Vec<(&str, Schema)>) -> Schema {
 
 /// The schema of an enum.
 pub fn enum_schema(name: &str, variants: Vec<(&str, Vec<(&str, Schema)>)>) -> Schema {
-    Schema::Enum(name.to_owned(), variants.into_iter().map(|(variant, fields)| (variant.to_owned(), owned(fields))).collect())
+    Schema::Enum(
+        name.to_owned(),
+        variants
+            .into_iter()
+            .map(|(variant, fields)| (variant.to_owned(), owned(fields)))
+            .collect(),
+    )
 }
 
 fn owned(fields: Vec<(&str, Schema)>) -> Vec<(String, Schema)> {
-    fields.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
+    fields
+        .into_iter()
+        .map(|(name, schema)| (name.to_owned(), schema))
+        .collect()
 }
 
 /// What a flow with mistakes is, beside their errors: it never runs, as it never compiles.

@@ -44,17 +44,35 @@ struct Right {
 
 #[test]
 fn schemas_of_structs_name_their_fields() {
-    assert!(Sum { count: 0, parts: vec![], cache: None, r#type: String::new() }.cache.is_none());
-    assert_eq!(schema::<Sum>(), "Sum { count: u64, parts: [Option<i64>], type: String }");
+    assert!(
+        Sum {
+            count: 0,
+            parts: vec![],
+            cache: None,
+            r#type: String::new()
+        }
+        .cache
+        .is_none()
+    );
+    assert_eq!(
+        schema::<Sum>(),
+        "Sum { count: u64, parts: [Option<i64>], type: String }"
+    );
     assert_eq!(schema::<Pair<u8, String>>(), "Pair { 0: u8, 1: String }");
     assert_eq!(schema::<Nothing>(), "Nothing { }");
 }
 
 #[test]
 fn a_type_inside_itself_ends_in_its_name() {
-    assert_eq!(schema::<Tree<u8>>(), "enum Tree { Leaf, Node { left: Tree, of: u8 }, Many { 0: [Tree] } }");
+    assert_eq!(
+        schema::<Tree<u8>>(),
+        "enum Tree { Leaf, Node { left: Tree, of: u8 }, Many { 0: [Tree] } }"
+    );
     let right = "Right { left: Option<Left> }";
-    assert_eq!(schema::<Left>(), format!("Left {{ right: Option<{right}>, again: Option<{right}> }}"));
+    assert_eq!(
+        schema::<Left>(),
+        format!("Left {{ right: Option<{right}>, again: Option<{right}> }}")
+    );
     // Nothing is left behind by the first.
     assert_eq!(schema::<Left>(), schema::<Left>());
 }
@@ -74,8 +92,14 @@ enum Place {
 
 #[test]
 fn a_key_is_its_fields_in_order() {
-    let route = |from: &str, to: u32| Route { from: from.to_owned(), to };
-    assert_eq!(hash_of(&route("ABE", 1)), hash_of(&("ABE".to_owned(), 1_u32)));
+    let route = |from: &str, to: u32| Route {
+        from: from.to_owned(),
+        to,
+    };
+    assert_eq!(
+        hash_of(&route("ABE", 1)),
+        hash_of(&("ABE".to_owned(), 1_u32))
+    );
     assert_ne!(hash_of(&route("ABE", 1)), hash_of(&route("ABE", 2)));
 }
 
@@ -85,13 +109,25 @@ fn variants_of_a_key_differ() {
         Place::Unknown,
         Place::Airport(String::new()),
         Place::Airport("A".to_owned()),
-        Place::Gate { number: 1, pier: 'A' },
-        Place::Gate { number: 2, pier: 'A' },
+        Place::Gate {
+            number: 1,
+            pier: 'A',
+        },
+        Place::Gate {
+            number: 2,
+            pier: 'A',
+        },
     ];
     for (at, key) in keys.iter().enumerate() {
         for other in &keys[..at] {
             assert_ne!(hash_of(key), hash_of(other), "{key:?} {other:?}");
         }
     }
-    assert_eq!(hash_of(&Place::Gate { number: 1, pier: 'A' }), hash_of(&(2_u64, 1_u8, 'A')));
+    assert_eq!(
+        hash_of(&Place::Gate {
+            number: 1,
+            pier: 'A'
+        }),
+        hash_of(&(2_u64, 1_u8, 'A'))
+    );
 }

@@ -13,11 +13,21 @@ struct Flight {
 }
 
 fn flight(origin: &str, minute: i64, delay: i64) -> Flight {
-    Flight { origin: origin.to_owned(), departure: minute * 60_000, delay }
+    Flight {
+        origin: origin.to_owned(),
+        departure: minute * 60_000,
+        delay,
+    }
 }
 
 fn flights() -> Vec<Flight> {
-    vec![flight("ABE", 1, 10), flight("ABE", 59, 20), flight("JFK", 30, 5), flight("ABE", 61, 40), flight("JFK", 200, 7)]
+    vec![
+        flight("ABE", 1, 10),
+        flight("ABE", 59, 20),
+        flight("JFK", 30, 5),
+        flight("ABE", 61, 40),
+        flight("JFK", 200, 7),
+    ]
 }
 
 /// What a job's collected records are, in order.
@@ -71,8 +81,14 @@ fn windows_of_each_key_are_aggregated() {
             -> map(|w| (w.key, w.start / 60_000, w.value.0, w.value.1, w.value.2))
             -> sink(out);
     };
-    let expected = [("ABE", 0, 2, 30, 20), ("ABE", 60, 1, 40, 40), ("JFK", 0, 1, 5, 5), ("JFK", 180, 1, 7, 7)];
-    let expected = expected.map(|(key, start, count, sum, max)| (key.to_owned(), start, count, sum, max));
+    let expected = [
+        ("ABE", 0, 2, 30, 20),
+        ("ABE", 60, 1, 40, 40),
+        ("JFK", 0, 1, 5, 5),
+        ("JFK", 180, 1, 7, 7),
+    ];
+    let expected =
+        expected.map(|(key, start, count, sum, max)| (key.to_owned(), start, count, sum, max));
     assert_eq!(run(&job, &out), expected);
 }
 
@@ -111,7 +127,8 @@ fn running_results_and_sessions_and_durations_from_outside() {
     assert_eq!(sums.take().len(), 5);
     let mut sessions = sessions.take();
     sessions.sort();
-    let expected = [("ABE", 10), ("ABE", 60), ("JFK", 5), ("JFK", 7)].map(|(key, delay)| (key.to_owned(), delay));
+    let expected = [("ABE", 10), ("ABE", 60), ("JFK", 5), ("JFK", 7)]
+        .map(|(key, delay)| (key.to_owned(), delay));
     assert_eq!(sessions, expected);
 }
 
@@ -120,7 +137,11 @@ fn malformed_records_and_late_ones_have_streams_of_their_own() {
     let folder = std::env::temp_dir().join(format!("flowdsl-flow-test-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a temporary directory is writable");
     let path = folder.join("flights.csv");
-    std::fs::write(&path, "origin,departure,delay\nABE,60000,1\nABE,oops,2\nABE,120000,3\nABE,9000000,4\n").expect("writable");
+    std::fs::write(
+        &path,
+        "origin,departure,delay\nABE,60000,1\nABE,oops,2\nABE,120000,3\nABE,9000000,4\n",
+    )
+    .expect("writable");
     let (good, bad, late) = (Collect::new(), Collect::new(), Collect::new());
     let job = flow! { <Flight => i64>
         capture path, good, bad, late;
@@ -144,6 +165,12 @@ fn malformed_records_and_late_ones_have_streams_of_their_own() {
 fn the_flow_has_the_name_of_its_module() {
     let job = flow! { source(Memory::new(vec![1_u64])) -> sink(Discard::new()); };
     assert_eq!(job.name(), "flow");
-    let ids: Vec<String> = job.plan().expect("a flow").stages.iter().map(|stage| stage.id.to_string()).collect();
+    let ids: Vec<String> = job
+        .plan()
+        .expect("a flow")
+        .stages
+        .iter()
+        .map(|stage| stage.id.to_string())
+        .collect();
     assert_eq!(ids, ["source", "source.sink"]);
 }

@@ -12,11 +12,17 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let encoding = match shape(input, "Key")? {
         Shape::Struct(fields) => {
             let members = fields.iter().map(|field| &field.member);
-            hashes(&fields, members.map(|member| quote!(&self.#member)).collect())
+            hashes(
+                &fields,
+                members.map(|member| quote!(&self.#member)).collect(),
+            )
         }
         Shape::Enum(variants) if variants.is_empty() => quote!(match *self {}),
         Shape::Enum(variants) => {
-            let arms = variants.iter().enumerate().map(|(number, variant)| arm(number as u64, variant));
+            let arms = variants
+                .iter()
+                .enumerate()
+                .map(|(number, variant)| arm(number as u64, variant));
             quote!(match self { #(#arms)* })
         }
     };
@@ -30,7 +36,9 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
 
 fn arm(number: u64, variant: &Variant<'_>) -> TokenStream {
     let Variant { name, fields } = variant;
-    let bound: Vec<_> = (0..fields.len()).map(|at| format_ident!("field_{at}")).collect();
+    let bound: Vec<_> = (0..fields.len())
+        .map(|at| format_ident!("field_{at}"))
+        .collect();
     let members = fields.iter().map(|field| &field.member);
     let hashes = hashes(fields, bound.iter().map(|name| quote!(#name)).collect());
     quote! {

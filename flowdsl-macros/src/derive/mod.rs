@@ -9,8 +9,13 @@ use syn::spanned::Spanned as _;
 use syn::{Data, DeriveInput, Fields, Generics, Index, Member, Result, Type};
 
 /// Parses the type and expands it, or says what is wrong.
-pub(crate) fn derive(tokens: TokenStream, expand: fn(&DeriveInput) -> Result<TokenStream>) -> TokenStream {
-    syn::parse2(tokens).and_then(|input| expand(&input)).unwrap_or_else(|error| error.to_compile_error())
+pub(crate) fn derive(
+    tokens: TokenStream,
+    expand: fn(&DeriveInput) -> Result<TokenStream>,
+) -> TokenStream {
+    syn::parse2(tokens)
+        .and_then(|input| expand(&input))
+        .unwrap_or_else(|error| error.to_compile_error())
 }
 
 /// A struct is one shape, an enum has one for each variant.
@@ -46,11 +51,22 @@ pub(crate) fn shape<'a>(input: &'a DeriveInput, derive: &str) -> Result<Shape<'a
     match &input.data {
         Data::Struct(data) => fields(&data.fields).map(Shape::Struct),
         Data::Enum(data) => {
-            let variant = |variant: &'a syn::Variant| Ok(Variant { name: &variant.ident, fields: fields(&variant.fields)? });
-            data.variants.iter().map(variant).collect::<Result<_>>().map(Shape::Enum)
+            let variant = |variant: &'a syn::Variant| {
+                Ok(Variant {
+                    name: &variant.ident,
+                    fields: fields(&variant.fields)?,
+                })
+            };
+            data.variants
+                .iter()
+                .map(variant)
+                .collect::<Result<_>>()
+                .map(Shape::Enum)
         }
         Data::Union(data) => {
-            let message = format!("`{derive}` is derived for structs and enums: which field of a union is in use, nobody knows");
+            let message = format!(
+                "`{derive}` is derived for structs and enums: which field of a union is in use, nobody knows"
+            );
             Err(syn::Error::new(data.union_token.span, message))
         }
     }
@@ -62,8 +78,16 @@ fn fields(fields: &Fields) -> Result<Vec<Field<'_>>> {
         if is_skipped(field)? {
             continue;
         }
-        let unnamed = || Member::Unnamed(Index { index: u32::try_from(at).unwrap_or(u32::MAX), span: field.span() });
-        all.push(Field { member: field.ident.clone().map_or_else(unnamed, Member::Named), of: &field.ty });
+        let unnamed = || {
+            Member::Unnamed(Index {
+                index: u32::try_from(at).unwrap_or(u32::MAX),
+                span: field.span(),
+            })
+        };
+        all.push(Field {
+            member: field.ident.clone().map_or_else(unnamed, Member::Named),
+            of: &field.ty,
+        });
     }
     Ok(all)
 }
@@ -71,7 +95,11 @@ fn fields(fields: &Fields) -> Result<Vec<Field<'_>>> {
 /// What serde leaves out is not in a snapshot.
 fn is_skipped(field: &syn::Field) -> Result<bool> {
     let mut skipped = false;
-    for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("serde")) {
+    for attribute in field
+        .attrs
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("serde"))
+    {
         attribute.parse_nested_meta(|meta| {
             skipped |= meta.path.is_ident("skip");
             // The rest is serde's: read over it.

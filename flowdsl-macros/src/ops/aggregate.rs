@@ -36,7 +36,11 @@ fn shape(stage: &Stage, inputs: &[Shape], report: &mut Report) -> Shape {
              or use `fold` for a running result of each key",
         );
     }
-    Shape { key: Has::No, windows: Windows::None, ..input }
+    Shape {
+        key: Has::No,
+        windows: Windows::None,
+        ..input
+    }
 }
 
 fn expand(node: &Node<'_>, on: TokenStream, scope: &Scope<'_>) -> TokenStream {
@@ -47,6 +51,9 @@ fn expand(node: &Node<'_>, on: TokenStream, scope: &Scope<'_>) -> TokenStream {
     let context = Scope::context(stage.span());
     let body = aggregates.expand(scope);
     let name = &stage.call.name;
-    let call = in_parens(stage.call.paren, quote_spanned!(stage.span()=> |#context| #body));
+    let call = in_parens(
+        stage.call.paren,
+        quote_spanned!(stage.span()=> |#context| #body),
+    );
     quote_spanned!(stage.span()=> #on.#name #call)
 }

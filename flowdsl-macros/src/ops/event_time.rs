@@ -14,7 +14,10 @@ pub(super) const OP: Op = Op {
     signature: Signature {
         name: "event_time",
         usage: "event_time(|x| x.time, lateness: 5 min)",
-        params: &[Param::position("f", Kind::Closure), Param::required("lateness", Kind::Duration)],
+        params: &[
+            Param::position("f", Kind::Closure),
+            Param::required("lateness", Kind::Duration),
+        ],
     },
     place: Place::Middle,
     memory: Memory::Stateless,
@@ -25,7 +28,9 @@ pub(super) const OP: Op = Op {
 /// The errors of the source leave behind its event time, which is made where the source reads.
 fn expand(node: &Node<'_>, on: TokenStream, scope: &Scope<'_>) -> TokenStream {
     let call = method(node, on, scope);
-    let errors = node.side.map(|side| quote_spanned!(side.span()=> .with_errors()));
+    let errors = node
+        .side
+        .map(|side| quote_spanned!(side.span()=> .with_errors()));
     quote!(#call #errors)
 }
 
@@ -39,7 +44,13 @@ fn shape(stage: &Stage, inputs: &[Shape], report: &mut Report) -> Shape {
              is used twice: watermarks are made where the source reads",
         );
     } else if input.time == Has::Yes {
-        report.error(span, "this stream has event time already: keep one `event_time`, behind the source");
+        report.error(
+            span,
+            "this stream has event time already: keep one `event_time`, behind the source",
+        );
     }
-    Shape { time: Has::Yes, ..input }
+    Shape {
+        time: Has::Yes,
+        ..input
+    }
 }

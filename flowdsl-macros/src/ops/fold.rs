@@ -9,7 +9,10 @@ pub(super) const OP: Op = Op {
     signature: Signature {
         name: "fold",
         usage: "fold(0, |sum, x| *sum += x.value)",
-        params: &[Param::position("init", Kind::Expr), Param::position("f", Kind::Closure)],
+        params: &[
+            Param::position("init", Kind::Expr),
+            Param::position("f", Kind::Closure),
+        ],
     },
     place: Place::Middle,
     memory: Memory::Stateful,
@@ -19,7 +22,10 @@ pub(super) const OP: Op = Op {
 
 /// As for `reduce`, but sessions merge, and two folded values do not.
 fn shape(stage: &Stage, inputs: &[Shape], report: &mut Report) -> Shape {
-    if inputs.iter().any(|input| input.windows == Windows::Sessions) {
+    if inputs
+        .iter()
+        .any(|input| input.windows == Windows::Sessions)
+    {
         report.error(
             stage.span(),
             "`fold` cannot follow session windows: two sessions may become one, and folded values do not; use `aggregate` or `reduce`",

@@ -6,7 +6,11 @@ use crate::report::Report;
 use crate::values::signature::{Kind, Param, Signature};
 
 pub(super) const OP: Op = Op {
-    signature: Signature { name: "key_by", usage: "key_by(|x| x.id)", params: &[Param::position("f", Kind::Closure)] },
+    signature: Signature {
+        name: "key_by",
+        usage: "key_by(|x| x.id)",
+        params: &[Param::position("f", Kind::Closure)],
+    },
     place: Place::Middle,
     memory: Memory::Stateless,
     shape,
@@ -15,5 +19,9 @@ pub(super) const OP: Op = Op {
 
 fn shape(_: &Stage, inputs: &[Shape], _: &mut Report) -> Shape {
     let input = inputs.first().copied().unwrap_or(Shape::UNKNOWN);
-    Shape { key: Has::Yes, at_source: Has::No, ..input }
+    Shape {
+        key: Has::Yes,
+        at_source: Has::No,
+        ..input
+    }
 }

@@ -1,7 +1,7 @@
 //! The table of stages: one file a stage, one line here to register it.
 //!
 //! A stage is its [`Signature`], its place in a chain, what it does to the shape of a stream, and
-//! the builder call that it expands to. 
+//! the builder call that it expands to.
 
 mod aggregate;
 mod event_time;
@@ -112,16 +112,36 @@ pub(crate) struct Shape {
 
 impl Shape {
     /// Nothing is known, so that nothing is said: what stands behind a mistake.
-    pub(crate) const UNKNOWN: Self = Self { key: Has::Unknown, time: Has::Unknown, at_source: Has::Unknown, windows: Windows::None };
+    pub(crate) const UNKNOWN: Self = Self {
+        key: Has::Unknown,
+        time: Has::Unknown,
+        at_source: Has::Unknown,
+        windows: Windows::None,
+    };
 
     /// The late records of a window.
-    pub(crate) const LATE: Self = Self { key: Has::Yes, time: Has::Yes, at_source: Has::No, windows: Windows::None };
+    pub(crate) const LATE: Self = Self {
+        key: Has::Yes,
+        time: Has::Yes,
+        at_source: Has::No,
+        windows: Windows::None,
+    };
 
     /// The records that a source could not read.
-    pub(crate) const ERRORS: Self = Self { key: Has::No, time: Has::No, at_source: Has::No, windows: Windows::None };
+    pub(crate) const ERRORS: Self = Self {
+        key: Has::No,
+        time: Has::No,
+        at_source: Has::No,
+        windows: Windows::None,
+    };
 
     /// What a source makes.
-    pub(crate) const SOURCE: Self = Self { key: Has::No, time: Has::No, at_source: Has::Yes, windows: Windows::None };
+    pub(crate) const SOURCE: Self = Self {
+        key: Has::No,
+        time: Has::No,
+        at_source: Has::Yes,
+        windows: Windows::None,
+    };
 }
 
 /// The windows that a stream's records stand in.
@@ -149,7 +169,10 @@ pub(crate) fn find(name: &str) -> Option<&'static Op> {
 
 /// Names of the stages that stand at `place`.
 pub(crate) fn names(place: impl Fn(Place) -> bool) -> Vec<&'static str> {
-    OPS.iter().filter(|op| place(op.place)).map(Op::name).collect()
+    OPS.iter()
+        .filter(|op| place(op.place))
+        .map(Op::name)
+        .collect()
 }
 
 /// A stage that leaves key, time and place as they are.
@@ -169,7 +192,10 @@ fn bare_method(node: &Node<'_>, scope: &Scope<'_>) -> TokenStream {
     let stage = node.stage;
     let name = &stage.call.name;
     let values = stage.arguments.in_order().map(|value| scope.value(value));
-    let arguments = crate::expand::in_parens(stage.call.paren, quote_spanned!(stage.span()=> #(#values),*));
+    let arguments = crate::expand::in_parens(
+        stage.call.paren,
+        quote_spanned!(stage.span()=> #(#values),*),
+    );
     quote_spanned!(stage.span()=> .#name #arguments)
 }
 
@@ -177,6 +203,9 @@ fn bare_method(node: &Node<'_>, scope: &Scope<'_>) -> TokenStream {
 fn need_key(stage: &Stage, input: Shape, report: &mut Report) {
     if input.key == Has::No {
         let name = &stage.call.name;
-        report.error(name.span(), format!("`{name}` needs a stream with a key: put `-> key_by(|x| ..)` before it"));
+        report.error(
+            name.span(),
+            format!("`{name}` needs a stream with a key: put `-> key_by(|x| ..)` before it"),
+        );
     }
 }

@@ -28,7 +28,12 @@ pub(super) fn shape(stage: &Stage, inputs: &[Shape], report: &mut Report) -> Sha
     if input.windows == Windows::None {
         need_key(stage, input, report);
     }
-    Shape { key: Has::No, windows: Windows::None, at_source: Has::No, ..input }
+    Shape {
+        key: Has::No,
+        windows: Windows::None,
+        at_source: Has::No,
+        ..input
+    }
 }
 
 /// The id of a windowed stage was given to its `window`.

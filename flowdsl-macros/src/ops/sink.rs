@@ -25,7 +25,11 @@ fn expand(node: &Node<'_>, on: TokenStream, scope: &Scope<'_>) -> TokenStream {
     let stage = node.stage;
     let span = stage.span();
     let mut on = on;
-    let mut sink: TokenStream = stage.arguments.in_order().map(|value| scope.value(value)).collect();
+    let mut sink: TokenStream = stage
+        .arguments
+        .in_order()
+        .map(|value| scope.value(value))
+        .collect();
     if let Some(item) = node.header {
         let ends_in = private(item.span(), quote_spanned!(item.span()=> ends_in));
         on = quote_spanned!(item.span()=> #ends_in::<#item, _, _, _, _, _>(#on));

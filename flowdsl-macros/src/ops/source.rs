@@ -15,7 +15,10 @@ pub(super) const OP: Op = Op {
     signature: Signature {
         name: "source",
         usage: "source(File::csv(\"flights.csv\"))",
-        params: &[Param::position("source", Kind::Expr), Param::option("errors", Kind::NewStream)],
+        params: &[
+            Param::position("source", Kind::Expr),
+            Param::option("errors", Kind::NewStream),
+        ],
     },
     place: Place::Origin,
     memory: Memory::Stateful,
@@ -30,13 +33,20 @@ fn shape(_: &Stage, _: &[Shape], _: &mut Report) -> Shape {
 fn expand(node: &Node<'_>, _: TokenStream, scope: &Scope<'_>) -> TokenStream {
     let stage = node.stage;
     let span = stage.span();
-    let mut source: TokenStream = stage.arguments.get("source").map(|value| scope.value(value)).into_iter().collect();
+    let mut source: TokenStream = stage
+        .arguments
+        .get("source")
+        .map(|value| scope.value(value))
+        .into_iter()
+        .collect();
     if let Some(item) = node.header {
         let source_of = private(item.span(), quote_spanned!(item.span()=> source_of));
         source = quote_spanned!(item.span()=> #source_of::<#item, _>(#source));
     }
     let flow = Scope::flow(span);
-    let errors = node.side.map(|side| quote_spanned!(side.span()=> .with_errors()));
+    let errors = node
+        .side
+        .map(|side| quote_spanned!(side.span()=> .with_errors()));
     let name = &stage.call.name;
     let id = node.id_literal();
     let call = in_parens(stage.call.paren, quote_spanned!(span=> #id, #source));

@@ -11,7 +11,11 @@ use crate::report::Report;
 use crate::values::signature::{Kind, Param, Signature};
 
 pub(super) const OP: Op = Op {
-    signature: Signature { name: "union", usage: "union(a, b)", params: &[Param::rest("streams", Kind::Stream)] },
+    signature: Signature {
+        name: "union",
+        usage: "union(a, b)",
+        params: &[Param::rest("streams", Kind::Stream)],
+    },
     place: Place::Origin,
     memory: Memory::Stateless,
     shape,
@@ -21,7 +25,10 @@ pub(super) const OP: Op = Op {
 /// The streams of a union agree in key and time, as their records become one kind.
 fn shape(stage: &Stage, inputs: &[Shape], report: &mut Report) -> Shape {
     if inputs.len() == 1 && stage.arguments.is_whole() {
-        report.error(stage.call.name.span(), "a union has at least two streams: `union(a, b)`");
+        report.error(
+            stage.call.name.span(),
+            "a union has at least two streams: `union(a, b)`",
+        );
     }
     let unlike = |has: fn(&Shape) -> Has| {
         let with = inputs.iter().position(|shape| has(shape) == Has::Yes)?;
@@ -38,9 +45,19 @@ fn shape(stage: &Stage, inputs: &[Shape], report: &mut Report) -> Shape {
     }
     if let Some((with, without)) = unlike(|shape| shape.key) {
         let (with, without) = (names[with], names[without]);
-        report.error(without.span(), format!("`{without}` has no key, but `{with}` has: put `key_by` behind the union instead"));
+        report.error(
+            without.span(),
+            format!(
+                "`{without}` has no key, but `{with}` has: put `key_by` behind the union instead"
+            ),
+        );
     }
-    let all = |has: fn(&Shape) -> Has| inputs.iter().map(has).reduce(|a, b| if a == b { a } else { Has::Unknown });
+    let all = |has: fn(&Shape) -> Has| {
+        inputs
+            .iter()
+            .map(has)
+            .reduce(|a, b| if a == b { a } else { Has::Unknown })
+    };
     Shape {
         key: all(|shape| shape.key).unwrap_or(Has::Unknown),
         time: all(|shape| shape.time).unwrap_or(Has::Unknown),

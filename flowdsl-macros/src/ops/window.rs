@@ -32,13 +32,24 @@ pub(super) const OP: Op = Op {
 
 /// The windows that `window(..)` takes.
 pub(crate) const WINDOWS: &[Signature] = &[
-    Signature { name: "tumbling", usage: "tumbling(1 h)", params: &[Param::either("size", Kind::Length)] },
+    Signature {
+        name: "tumbling",
+        usage: "tumbling(1 h)",
+        params: &[Param::either("size", Kind::Length)],
+    },
     Signature {
         name: "sliding",
         usage: "sliding(1 h, every: 15 min)",
-        params: &[Param::either("size", Kind::Length), Param::required("every", Kind::Length)],
+        params: &[
+            Param::either("size", Kind::Length),
+            Param::required("every", Kind::Length),
+        ],
     },
-    Signature { name: "session", usage: "session(gap: 30 min)", params: &[Param::either("gap", Kind::Length)] },
+    Signature {
+        name: "session",
+        usage: "session(gap: 30 min)",
+        params: &[Param::either("gap", Kind::Length)],
+    },
 ];
 
 fn shape(stage: &Stage, inputs: &[Shape], report: &mut Report) -> Shape {
@@ -51,11 +62,20 @@ fn shape(stage: &Stage, inputs: &[Shape], report: &mut Report) -> Shape {
         );
     }
     let is_session = matches!(stage.arguments.get("spec"), Some(Value::Window(window)) if window.signature.name == "session");
-    let windows = if is_session { Windows::Sessions } else { Windows::Fixed };
+    let windows = if is_session {
+        Windows::Sessions
+    } else {
+        Windows::Fixed
+    };
     if let (true, Some((offset, _))) = (is_session, stage.arguments.option("offset")) {
         report.error(offset, "a session begins with its first record, so that `offset` means nothing here: remove it");
     }
-    Shape { key: Has::Yes, time: Has::Yes, at_source: Has::No, windows }
+    Shape {
+        key: Has::Yes,
+        time: Has::Yes,
+        at_source: Has::No,
+        windows,
+    }
 }
 
 /// `.at(id).window(spec)`; the id is that of the pair.
@@ -68,17 +88,25 @@ fn expand(node: &Node<'_>, on: TokenStream, scope: &Scope<'_>) -> TokenStream {
     let sizes = window.arguments.in_order().map(|value| scope.value(value));
     let sizes = in_parens(window.paren, quote!(#(#sizes),*));
     let kind = &window.name;
-    let windows = private(window.name.span(), quote_spanned!(window.name.span()=> window::#kind));
+    let windows = private(
+        window.name.span(),
+        quote_spanned!(window.name.span()=> window::#kind),
+    );
     let mut spec = quote_spanned!(window.name.span()=> #windows #sizes);
     for option in ["offset", "allowed_lateness"] {
-        if let (Some((_, name)), Some(value)) = (stage.arguments.option(option), stage.arguments.get(option)) {
+        if let (Some((_, name)), Some(value)) =
+            (stage.arguments.option(option), stage.arguments.get(option))
+        {
             let value = scope.value(value);
             spec = quote_spanned!(name.span()=> #spec.#name(#value));
         }
     }
     let name = &stage.call.name;
     let call = in_parens(stage.call.paren, spec);
-    let late = stage.arguments.get("late").map(|_| quote_spanned!(span=> .with_late()));
+    let late = stage
+        .arguments
+        .get("late")
+        .map(|_| quote_spanned!(span=> .with_late()));
     let id = node.id_literal();
     quote_spanned!(span=> #on.at(#id).#name #call #late)
 }

@@ -16,9 +16,17 @@ pub(crate) const BUILT_IN: &[&str] = &["count", "sum", "min", "max", "mean"];
 #[derive(Debug)]
 pub(crate) enum Aggregates {
     /// `mean(|f| f.delay)`
-    BuiltIn { name: Ident, paren: Paren, arguments: Vec<Expression> },
+    BuiltIn {
+        name: Ident,
+        paren: Paren,
+        arguments: Vec<Expression>,
+    },
     /// `(count(), mean(|f| f.delay))`
-    Tuple { paren: Paren, parts: Vec<Aggregates>, trailing_comma: bool },
+    Tuple {
+        paren: Paren,
+        parts: Vec<Aggregates>,
+        trailing_comma: bool,
+    },
     /// Anything else: a user's own aggregate.
     Expr(Expression),
 }
@@ -31,13 +39,21 @@ impl Aggregates {
             let content;
             let paren = parenthesized!(content in input);
             let (arguments, _) = list(&content, Expression::parse)?;
-            return Ok(Self::BuiltIn { name, paren, arguments });
+            return Ok(Self::BuiltIn {
+                name,
+                paren,
+                arguments,
+            });
         }
         if is_tuple(input) {
             let content;
             let paren = parenthesized!(content in input);
             let (parts, trailing_comma) = list(&content, Self::parse)?;
-            return Ok(Self::Tuple { paren, parts, trailing_comma });
+            return Ok(Self::Tuple {
+                paren,
+                parts,
+                trailing_comma,
+            });
         }
         Expression::parse(input).map(Self::Expr)
     }
@@ -45,13 +61,21 @@ impl Aggregates {
     /// The expression that makes the aggregates in their typed context.
     pub(crate) fn expand(&self, scope: &Scope<'_>) -> TokenStream {
         match self {
-            Self::BuiltIn { name, paren, arguments } => {
+            Self::BuiltIn {
+                name,
+                paren,
+                arguments,
+            } => {
                 let context = Scope::context(name.span());
                 let arguments = arguments.iter().map(|argument| scope.expression(argument));
                 let arguments = in_parens(*paren, quote!(#(#arguments),*));
                 quote_spanned!(name.span()=> #context.#name #arguments)
             }
-            Self::Tuple { paren, parts, trailing_comma } => {
+            Self::Tuple {
+                paren,
+                parts,
+                trailing_comma,
+            } => {
                 let parts = parts.iter().map(|part| part.expand(scope));
                 let comma = trailing_comma.then(|| quote!(,));
                 in_parens(*paren, quote!(#(#parts),* #comma))
@@ -64,7 +88,9 @@ impl Aggregates {
 /// A built-in name, called, and nothing behind the call.
 fn is_built_in(input: ParseStream<'_>) -> bool {
     let fork = input.fork();
-    let named = fork.parse::<Ident>().is_ok_and(|name| BUILT_IN.iter().any(|known| name == known));
+    let named = fork
+        .parse::<Ident>()
+        .is_ok_and(|name| BUILT_IN.iter().any(|known| name == known));
     named && is_group_alone(&fork)
 }
 
@@ -73,11 +99,16 @@ fn is_tuple(input: ParseStream<'_>) -> bool {
 }
 
 fn is_group_alone(input: ParseStream<'_>) -> bool {
-    input.peek(Paren) && input.parse::<proc_macro2::TokenTree>().is_ok() && (input.is_empty() || input.peek(Token![,]))
+    input.peek(Paren)
+        && input.parse::<proc_macro2::TokenTree>().is_ok()
+        && (input.is_empty() || input.peek(Token![,]))
 }
 
 /// A list with commas, and whether one stands at its end.
-fn list<T>(input: ParseStream<'_>, one: fn(ParseStream<'_>) -> Result<T>) -> Result<(Vec<T>, bool)> {
+fn list<T>(
+    input: ParseStream<'_>,
+    one: fn(ParseStream<'_>) -> Result<T>,
+) -> Result<(Vec<T>, bool)> {
     let mut all = Vec::new();
     while !input.is_empty() {
         all.push(one(input)?);

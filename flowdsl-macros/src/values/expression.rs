@@ -35,7 +35,10 @@ impl Expression {
         if tokens.is_empty() {
             return Err(input.error("expected an argument"));
         }
-        Ok(Self { tokens, free: Vec::new() })
+        Ok(Self {
+            tokens,
+            free: Vec::new(),
+        })
     }
 
     fn new(mut expr: Expr) -> Self {
@@ -43,14 +46,22 @@ impl Expression {
         names.visit_expr(&expr);
         OutermostClosures.visit_expr_mut(&mut expr);
         let mut seen = BTreeSet::new();
-        let free = names.used.into_iter().filter(|name| !names.bound.contains(&name.to_string()) && seen.insert(name.to_string()));
-        Self { free: free.collect(), tokens: expr.into_token_stream() }
+        let free = names.used.into_iter().filter(|name| {
+            !names.bound.contains(&name.to_string()) && seen.insert(name.to_string())
+        });
+        Self {
+            free: free.collect(),
+            tokens: expr.into_token_stream(),
+        }
     }
 
     /// Whether the expression is one name and nothing else, such as a function's.
     pub(crate) fn is_one_name(&self) -> bool {
         let mut tokens = self.tokens.clone().into_iter();
-        matches!((tokens.next(), tokens.next()), (Some(TokenTree::Ident(_)), None))
+        matches!(
+            (tokens.next(), tokens.next()),
+            (Some(TokenTree::Ident(_)), None)
+        )
     }
 
     /// Whether the name occurs anywhere, also inside of `"{name}"`.
@@ -67,7 +78,9 @@ fn raw_argument(input: ParseStream<'_>) -> TokenStream {
         if input.peek(Token![,]) && pipes != 1 {
             break;
         }
-        let Ok(token) = input.parse::<TokenTree>() else { break };
+        let Ok(token) = input.parse::<TokenTree>() else {
+            break;
+        };
         let is_pipe = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '|');
         let only_move = tokens.is_empty() || tokens.to_string() == "move";
         if is_pipe && (pipes == 1 || only_move) {
@@ -82,7 +95,9 @@ fn mentions(tokens: TokenStream, name: &str) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Ident(ident) => ident == name,
         TokenTree::Group(group) => mentions(group.stream(), name),
-        TokenTree::Literal(literal) => names_in_format(&literal.to_string()).iter().any(|n| n == name),
+        TokenTree::Literal(literal) => names_in_format(&literal.to_string())
+            .iter()
+            .any(|n| n == name),
         TokenTree::Punct(_) => false,
     })
 }
@@ -100,7 +115,10 @@ fn names_in_format(literal: &str) -> Vec<String> {
         names.push(argument.trim().to_owned());
         // Widths and precisions end in `$`: what stands before it, back to the last other sign.
         for width in format.split('$').rev().skip(1) {
-            let name = width.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+            let name = width
+                .rsplit(|c: char| !c.is_alphanumeric() && c != '_')
+                .next()
+                .unwrap_or_default();
             names.push(name.to_owned());
         }
     }
@@ -132,22 +150,73 @@ struct Names {
 /// Methods of the standard library whose argument is a function, perhaps a generic one, whose
 /// type cannot be known from its name alone.
 const TAKE_FUNCTIONS: &[&str] = &[
-    "all", "and_then", "any", "filter", "filter_map", "find", "find_map", "flat_map", "fold", "for_each", "inspect", "is_none_or",
-    "is_some_and", "map", "map_err", "map_or", "map_or_else", "max_by", "max_by_key", "min_by", "min_by_key", "ok_or_else",
-    "or_else", "partition", "position", "reduce", "retain", "skip_while", "sort_by", "sort_by_key", "take_while", "then",
-    "try_fold", "unwrap_or_else", "zip_with",
+    "all",
+    "and_then",
+    "any",
+    "filter",
+    "filter_map",
+    "find",
+    "find_map",
+    "flat_map",
+    "fold",
+    "for_each",
+    "inspect",
+    "is_none_or",
+    "is_some_and",
+    "map",
+    "map_err",
+    "map_or",
+    "map_or_else",
+    "max_by",
+    "max_by_key",
+    "min_by",
+    "min_by_key",
+    "ok_or_else",
+    "or_else",
+    "partition",
+    "position",
+    "reduce",
+    "retain",
+    "skip_while",
+    "sort_by",
+    "sort_by_key",
+    "take_while",
+    "then",
+    "try_fold",
+    "unwrap_or_else",
+    "zip_with",
 ];
 
 /// Macros whose contents are expressions, perhaps behind a format string.
 const TAKE_EXPRESSIONS: &[&str] = &[
-    "assert", "assert_eq", "assert_ne", "dbg", "debug_assert", "debug_assert_eq", "debug_assert_ne", "eprint", "eprintln",
-    "format", "format_args", "panic", "print", "println", "unreachable", "vec", "write", "writeln",
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "dbg",
+    "debug_assert",
+    "debug_assert_eq",
+    "debug_assert_ne",
+    "eprint",
+    "eprintln",
+    "format",
+    "format_args",
+    "panic",
+    "print",
+    "println",
+    "unreachable",
+    "vec",
+    "write",
+    "writeln",
 ];
 
 impl<'ast> Visit<'ast> for Names {
     fn visit_expr_path(&mut self, path: &'ast syn::ExprPath) {
-        let Some(name) = path.path.get_ident() else { return };
-        let is_variable = name.to_string().starts_with(|c: char| c.is_lowercase() || c == '_');
+        let Some(name) = path.path.get_ident() else {
+            return;
+        };
+        let is_variable = name
+            .to_string()
+            .starts_with(|c: char| c.is_lowercase() || c == '_');
         if is_variable && name != "self" {
             self.used.push(name.clone());
         }
@@ -157,7 +226,9 @@ impl<'ast> Visit<'ast> for Names {
         if !matches!(&*call.func, Expr::Path(_)) {
             self.visit_expr(&call.func);
         }
-        call.args.iter().for_each(|argument| self.visit_expr(argument));
+        call.args
+            .iter()
+            .for_each(|argument| self.visit_expr(argument));
     }
 
     fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
@@ -171,23 +242,37 @@ impl<'ast> Visit<'ast> for Names {
     }
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
-        let name = call.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+        let name = call
+            .path
+            .segments
+            .last()
+            .map(|segment| segment.ident.to_string())
+            .unwrap_or_default();
         if !TAKE_EXPRESSIONS.contains(&name.as_str()) {
             return;
         }
-        let Ok(arguments) = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(call.tokens.clone()) else { return };
+        let Ok(arguments) =
+            Punctuated::<Expr, Token![,]>::parse_terminated.parse2(call.tokens.clone())
+        else {
+            return;
+        };
         for argument in &arguments {
             match argument {
                 // `format!("{x}", x = 3)`
                 Expr::Assign(assign) => {
                     if let Expr::Path(path) = &*assign.left {
-                        self.bound.extend(path.path.get_ident().map(Ident::to_string));
+                        self.bound
+                            .extend(path.path.get_ident().map(Ident::to_string));
                     }
                     self.visit_expr(&assign.right);
                 }
-                Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) if name != "vec" && name != "dbg" => {
+                Expr::Lit(syn::ExprLit {
+                    lit: syn::Lit::Str(text),
+                    ..
+                }) if name != "vec" && name != "dbg" => {
                     let names = names_in_format(&text.token().to_string());
-                    self.used.extend(names.iter().map(|name| Ident::new(name, text.span())));
+                    self.used
+                        .extend(names.iter().map(|name| Ident::new(name, text.span())));
                 }
                 other => self.visit_expr(other),
             }

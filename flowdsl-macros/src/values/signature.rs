@@ -14,18 +14,28 @@ pub(crate) struct Signature {
 impl Signature {
     /// The parameter of this name.
     pub(crate) fn param(&self, name: &str) -> Option<&'static Param> {
-        self.params.iter().find(|param| param.by != By::Position && param.by != By::Rest && param.name == name)
+        self.params
+            .iter()
+            .find(|param| param.by != By::Position && param.by != By::Rest && param.name == name)
     }
 
     /// The parameter at this position, among those that have one.
     pub(crate) fn position(&self, at: usize) -> Option<&'static Param> {
-        let mut positions = self.params.iter().filter(|param| matches!(param.by, By::Position | By::Either));
-        positions.nth(at).or_else(|| self.params.iter().find(|param| param.by == By::Rest))
+        let mut positions = self
+            .params
+            .iter()
+            .filter(|param| matches!(param.by, By::Position | By::Either));
+        positions
+            .nth(at)
+            .or_else(|| self.params.iter().find(|param| param.by == By::Rest))
     }
 
     /// The names that can stand before a `:`.
     pub(crate) fn option_names(&self) -> Vec<&'static str> {
-        let named = self.params.iter().filter(|param| !matches!(param.by, By::Position | By::Rest));
+        let named = self
+            .params
+            .iter()
+            .filter(|param| !matches!(param.by, By::Position | By::Rest));
         named.map(|param| param.name).collect()
     }
 }
@@ -41,27 +51,47 @@ pub(crate) struct Param {
 impl Param {
     /// A parameter that is known by its position.
     pub(crate) const fn position(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, by: By::Position }
+        Self {
+            name,
+            kind,
+            by: By::Position,
+        }
     }
 
     /// A parameter that must be given by its name.
     pub(crate) const fn required(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, by: By::RequiredName }
+        Self {
+            name,
+            kind,
+            by: By::RequiredName,
+        }
     }
 
     /// A parameter that may be given by its name.
     pub(crate) const fn option(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, by: By::OptionalName }
+        Self {
+            name,
+            kind,
+            by: By::OptionalName,
+        }
     }
 
     /// A parameter that must be given, by position or by name.
     pub(crate) const fn either(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, by: By::Either }
+        Self {
+            name,
+            kind,
+            by: By::Either,
+        }
     }
 
     /// All positions from here on.
     pub(crate) const fn rest(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, by: By::Rest }
+        Self {
+            name,
+            kind,
+            by: By::Rest,
+        }
     }
 }
 

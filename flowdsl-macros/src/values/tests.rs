@@ -39,17 +39,57 @@ fn durations_are_a_number_and_a_unit() {
 #[test]
 fn wrong_durations_say_what_to_write() {
     for (text, kind, expected) in [
-        ("5", Kind::Duration, "a duration needs its unit, as in `5 min`; units are ms, s, min, h, d"),
-        ("5 m", Kind::Duration, "`m` is no unit: units are ms, s, min, h, d; did you mean `min`?"),
-        ("5hours", Kind::Duration, "`hours` is no unit: units are ms, s, min, h, d; did you mean `h`?"),
-        ("5 parsecs", Kind::Duration, "`parsecs` is no unit: units are ms, s, min, h, d"),
-        ("5u64", Kind::Duration, "`u64` is no unit: units are ms, s, min, h, d"),
+        (
+            "5",
+            Kind::Duration,
+            "a duration needs its unit, as in `5 min`; units are ms, s, min, h, d",
+        ),
+        (
+            "5 m",
+            Kind::Duration,
+            "`m` is no unit: units are ms, s, min, h, d; did you mean `min`?",
+        ),
+        (
+            "5hours",
+            Kind::Duration,
+            "`hours` is no unit: units are ms, s, min, h, d; did you mean `h`?",
+        ),
+        (
+            "5 parsecs",
+            Kind::Duration,
+            "`parsecs` is no unit: units are ms, s, min, h, d",
+        ),
+        (
+            "5u64",
+            Kind::Duration,
+            "`u64` is no unit: units are ms, s, min, h, d",
+        ),
         ("-5 s", Kind::Duration, "this duration cannot be negative"),
-        ("0 s", Kind::Length, "this duration must be longer than zero"),
-        ("0.0001 s", Kind::Length, "this duration is not a whole number of milliseconds"),
-        ("9223372036854775807 d", Kind::Length, "this duration is too long to be counted in milliseconds"),
-        ("\"5 s\"", Kind::Length, "expected a duration: a number and a unit, as in `5 min`"),
-        ("bound", Kind::Offset, "an offset is a number and a unit, as in `-6 h`"),
+        (
+            "0 s",
+            Kind::Length,
+            "this duration must be longer than zero",
+        ),
+        (
+            "0.0001 s",
+            Kind::Length,
+            "this duration is not a whole number of milliseconds",
+        ),
+        (
+            "9223372036854775807 d",
+            Kind::Length,
+            "this duration is too long to be counted in milliseconds",
+        ),
+        (
+            "\"5 s\"",
+            Kind::Length,
+            "expected a duration: a number and a unit, as in `5 min`",
+        ),
+        (
+            "bound",
+            Kind::Offset,
+            "an offset is a number and a unit, as in `-6 h`",
+        ),
     ] {
         assert_eq!(millis(text, kind), Err(expected.to_owned()), "{text}");
     }
@@ -57,7 +97,10 @@ fn wrong_durations_say_what_to_write() {
 
 #[test]
 fn a_duration_may_be_an_expression() {
-    assert_eq!(millis("settings.lateness", Kind::Duration), Err("expression settings . lateness".to_owned()));
+    assert_eq!(
+        millis("settings.lateness", Kind::Duration),
+        Err("expression settings . lateness".to_owned())
+    );
 }
 
 fn free(text: &str) -> Vec<String> {
@@ -77,7 +120,10 @@ fn free_names_are_variables_that_the_expression_does_not_make() {
         ("|f| f.parts.iter().map(parse).sum()", vec![]),
         ("|f| f.min(limit)", vec!["limit"]),
         ("|f| LIMIT + module::limit + f.limit", vec![]),
-        ("|f| format!(\"{f} {limit:>width$.2} {{no}}\")", vec!["limit", "width"]),
+        (
+            "|f| format!(\"{f} {limit:>width$.2} {{no}}\")",
+            vec!["limit", "width"],
+        ),
         ("|f| format!(\"{x}\", x = f.x)", vec![]),
         ("|f| matches!(f, Some(x) if x > 3)", vec![]),
         ("|f| vec![f.a, rest]", vec!["rest"]),
@@ -93,7 +139,9 @@ fn free_names_are_variables_that_the_expression_does_not_make() {
 
 #[test]
 fn names_inside_of_format_strings_are_mentioned() {
-    let expression = Expression::parse.parse2(quote!(|f| println!("{f} of {limit:?}"))).expect("an expression");
+    let expression = Expression::parse
+        .parse2(quote!(|f| println!("{f} of {limit:?}")))
+        .expect("an expression");
     let mentioned = |name: &str| expression.mentions(&syn::parse_str(name).expect("a name"));
     assert!(mentioned("limit") && mentioned("f") && !mentioned("of"));
 }
@@ -104,7 +152,10 @@ fn outermost_closures_become_move() {
         ("|x| x", "move | x | x"),
         ("move |x| x", "move | x | x"),
         ("make(|x| x)", "make (move | x | x)"),
-        ("|x| x.iter().map(|y| y)", "move | x | x . iter () . map (| y | y)"),
+        (
+            "|x| x.iter().map(|y| y)",
+            "move | x | x . iter () . map (| y | y)",
+        ),
     ] {
         let expression = Expression::parse.parse_str(text).expect("an expression");
         assert_eq!(expression.tokens.to_string(), expected);
@@ -113,12 +164,23 @@ fn outermost_closures_become_move() {
 
 #[test]
 fn a_half_written_closure_is_passed_on_as_it_is() {
-    for (text, expected) in [("|f| f.", "| f | f ."), ("|a, b| a.", "| a , b | a ."), ("move |a, b| a. , 3", "move | a , b | a .")] {
+    for (text, expected) in [
+        ("|f| f.", "| f | f ."),
+        ("|a, b| a.", "| a , b | a ."),
+        ("move |a, b| a. , 3", "move | a , b | a ."),
+    ] {
         let parser = |input: ParseStream<'_>| {
             let expression = Expression::parse(input)?;
             input.parse::<proc_macro2::TokenStream>()?;
             Ok(expression)
         };
-        assert_eq!(parser.parse_str(text).expect("raw tokens").tokens.to_string(), expected);
+        assert_eq!(
+            parser
+                .parse_str(text)
+                .expect("raw tokens")
+                .tokens
+                .to_string(),
+            expected
+        );
     }
 }

@@ -1,4 +1,4 @@
-//~ cannot move out of `home`, a captured variable in an `Fn` closure
+//~ cannot move out of `homes`, a captured variable in an `Fn` closure
 use flowdsl::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -14,9 +14,9 @@ fn flights() -> Memory<Flight> {
 }
 
 fn main() {
-    let home = "ABE".to_owned();
+    let homes = vec!["ABE"];
     let _ = flow! {
-        capture home;
-        source(flights()) -> map(|f| (f, home)) -> sink(Discard::new());
+        capture homes;
+        source(flights()) -> map(|f| (f, homes)) -> sink(Discard::new());
     };
 }

@@ -14,8 +14,8 @@ fn flights() -> Memory<Flight> {
 }
 
 fn main() {
-    let home = "ABE".to_owned();
+    let homes = vec!["ABE"];
     let _ = flow! {
-        source(flights()) -> filter(|f| f.origin == home) -> sink(Discard::new());
+        source(flights()) -> filter(|f| homes.contains(&f.origin.as_str())) -> sink(Discard::new());
     };
 }

@@ -14,8 +14,8 @@ fn flights() -> Memory<Flight> {
 }
 
 fn main() {
-    let home = "ABE".to_owned();
+    let homes = vec!["ABE"];
     let _ = flow! {
-        source(flights()) -> map(|f| format!("{} of {home}", f.delay)) -> sink(Discard::new());
+        source(flights()) -> map(|f| format!("{} of {homes:?}", f.delay)) -> sink(Discard::new());
     };
 }

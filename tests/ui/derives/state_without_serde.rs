@@ -1,4 +1,4 @@
-//~ Sum: Serialize
+//~ `Sum: serde::Serialize`
 use flowdsl::State;
 
 #[derive(Clone, State)]

@@ -15,7 +15,7 @@ struct Flight {
 fn main() {
     let _ = flow! {
         source(Memory::new(Vec::<Flight>::new()))
-            -> key_by(|f| f.origin.clone())
+            -> key_by(|f| f.delay)
             -> fold(Totals { delay: 0 }, |sum, f| sum.delay += f.delay)
             -> sink(Discard::new());
     };

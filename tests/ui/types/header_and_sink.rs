@@ -1,4 +1,4 @@
-//~ the header of the flow says `=> String`, but its last sink receives `i64`
+//~ the header of the flow says `=> u64`, but its last sink receives `i64`
 use flowdsl::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ fn flights() -> Memory<Flight> {
 
 fn main() {
     let _ = flow! {
-        <Flight => String>
+        <Flight => u64>
         source(flights()) -> map(|f| f.delay) -> sink(Discard::new());
     };
 }

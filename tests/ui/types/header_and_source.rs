@@ -1,4 +1,4 @@
-//~ type mismatch resolving `<Memory<Flight> as Source>::Item == String`
+//~ type mismatch resolving `<Memory<Flight> as Source>::Item == u64`
 use flowdsl::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ fn flights() -> Memory<Flight> {
 
 fn main() {
     let _ = flow! {
-        <String => Flight>
+        <u64 => Flight>
         source(flights()) -> sink(Discard::new());
     };
 }

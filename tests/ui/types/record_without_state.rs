@@ -11,7 +11,7 @@ struct Flight {
 fn main() {
     let _ = flow! {
         source(Memory::new(Vec::<Flight>::new()))
-            -> key_by(|f| f.origin.clone())
+            -> key_by(|f| f.delay)
             -> reduce(|sum, f| sum.delay += f.delay)
             -> sink(Discard::new());
     };

@@ -1,4 +1,4 @@
-//~ `String`
+//~ `Option<i64>` cannot be summed
 use flowdsl::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,11 @@ fn flights() -> Memory<Flight> {
 
 fn main() {
     let _ = flow! {
-        source(flights()) -> event_time(|f| f.origin.clone(), lateness: 5 min) -> sink(Discard::new());
+        source(flights())
+            -> event_time(|f| f.departure, lateness: 5 min)
+            -> key_by(|f| f.origin.clone())
+            -> window(tumbling(1 h))
+            -> aggregate(sum(|f| Some(f.delay)))
+            -> sink(Discard::new());
     };
 }

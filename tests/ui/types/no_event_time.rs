@@ -1,4 +1,4 @@
-//~ `String`
+//~ `bool` is not an event time
 use flowdsl::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -15,11 +15,6 @@ fn flights() -> Memory<Flight> {
 
 fn main() {
     let _ = flow! {
-        source(flights())
-            -> event_time(|f| f.departure, lateness: 5 min)
-            -> key_by(|f| f.origin.clone())
-            -> window(tumbling(1 h))
-            -> aggregate(sum(|f| f.origin.clone()))
-            -> sink(Discard::new());
+        source(flights()) -> event_time(|f| f.delay > 0, lateness: 5 min) -> sink(Discard::new());
     };
 }
