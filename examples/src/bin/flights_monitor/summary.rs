@@ -10,8 +10,8 @@ use flowdsl::runtime::connector::Source;
 
 use super::{Alarm, Delays};
 
-/// Airports with fewer flights are not ranked.
-const BUSY_FLIGHTS: u64 = 100;
+/// Airports with a smaller share of all flights than one in this many are not ranked.
+const ONE_FLIGHT_IN: u64 = 500;
 
 /// The flights from one airport.
 struct Airport<'a> {
@@ -36,7 +36,7 @@ pub(super) fn print(output: &Path) -> Result<(), Error> {
     );
 
     println!("\nworst airports    flights   mean delay    max delay   alarms");
-    airports.retain(|airport| airport.flights >= BUSY_FLIGHTS);
+    airports.retain(|airport| airport.flights * ONE_FLIGHT_IN >= flights);
     airports.sort_by(|a, b| b.mean_delay().total_cmp(&a.mean_delay()));
     for airport in airports.iter().take(8) {
         let Airport {
