@@ -19,7 +19,7 @@ fn the_output_of_a_failed_checkpoint_is_committed_by_the_next_one() {
                 // Output that could not be staged ends the run: see `power`.
                 println!("{n}: {outcome:?} {e}");
                 continue;
-            };
+            }
             failed += 1;
             assert!(
                 small.visible()[1].len() >= before[1].len() * 3,

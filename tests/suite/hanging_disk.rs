@@ -90,7 +90,7 @@ struct Counts {
     gate: Arc<Gate>,
     harness: Harness,
     input: Input<u64>,
-    counts: Collect<(u64, u64)>,
+    seen: Collect<(u64, u64)>,
     job: Job,
 }
 
@@ -98,11 +98,10 @@ const KEYS: u64 = 500;
 
 impl Counts {
     fn new() -> Self {
-        let (gate, mut harness, counts) =
-            (Arc::new(Gate::default()), Harness::new(), Collect::new());
+        let (gate, mut harness, seen) = (Arc::new(Gate::default()), Harness::new(), Collect::new());
         harness.store_checkpoints_in(gate.clone());
         let input = harness.input::<u64>();
-        let (source, sink) = (input.clone(), counts.clone());
+        let (source, sink) = (input.clone(), seen.clone());
         let job = Job::new("counts", move |flow| {
             flow.source("numbers", source.clone())
                 .key_by(|n| *n)
@@ -118,7 +117,7 @@ impl Counts {
             gate,
             harness,
             input,
-            counts,
+            seen,
             job,
         }
     }
@@ -149,7 +148,7 @@ impl Counts {
     /// Checks that each number below `KEYS` was counted up to `times`.
     fn check(&self, times: u64) {
         let mut by_key = BTreeMap::<u64, Vec<u64>>::new();
-        for (key, count) in self.counts.records() {
+        for (key, count) in self.seen.records() {
             by_key.entry(key).or_default().push(count);
         }
         for key in 0..KEYS {

@@ -1,8 +1,9 @@
 //! User code that panics: the run ends, says where, and harms nothing.
 
 use std::cell::Cell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -197,17 +198,23 @@ fn the_error_of_a_panic_names_the_stage_whatever_its_kind() {
 
 #[test]
 fn a_worker_that_never_returns_from_a_closure_is_named_and_left_behind() {
-    let (release, released) = std::sync::mpsc::channel::<()>();
-    let released = Arc::new(std::sync::Mutex::new(released));
+    let (release, released) = channel::<()>();
+    let (say_stuck, stuck) = channel::<()>();
+    let ends = Arc::new((say_stuck, Mutex::new(released), Mutex::new(stuck)));
     let job = Job::new("stuck", move |flow| {
-        let released = Arc::clone(&released);
+        let ends = Arc::clone(&ends);
+        let wait = |end: &Mutex<Receiver<()>>| drop(end.lock().map(|end| end.recv()));
         flow.source("numbers", Generator::new(2_000, |n| n).splits(2))
             .map(move |n| {
-                if n == 500 * 2 {
+                let (say_stuck, released, stuck) = &*ends;
+                if n == 1_000 {
+                    let _ = say_stuck.send(());
                     // Until the end of the test.
-                    let _ = released.lock().map(|released| released.recv());
+                    wait(released);
+                } else if n == 1_001 {
+                    wait(stuck);
+                    panic!("bad");
                 }
-                assert!(n != 500 * 2 + 1, "bad");
                 n
             })
             .sink(Discard::new());

@@ -30,7 +30,7 @@ fn check_every_operation(worker_count: usize, fault: impl Fn(&FaultyDisk, u64)) 
 
 #[test]
 fn a_power_loss_at_any_operation_doubles_and_loses_no_line() {
-    check_every_operation(1, |disk, n| disk.lose_power_at(n));
+    check_every_operation(1, FaultyDisk::lose_power_at);
 }
 
 #[test]
@@ -43,12 +43,12 @@ fn a_power_loss_at_any_operation_of_two_workers_that_leaves_torn_files_doubles_a
 
 #[test]
 fn an_operation_that_fails_once_doubles_and_loses_no_line() {
-    check_every_operation(1, |disk, n| disk.fail_at(n));
+    check_every_operation(1, FaultyDisk::fail_at);
 }
 
 #[test]
 fn an_operation_that_takes_effect_and_fails_all_the_same_doubles_and_loses_no_line() {
-    check_every_operation(1, |disk, n| disk.fail_after(n));
+    check_every_operation(1, FaultyDisk::fail_after);
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn the_watermark_of_a_union_is_that_of_its_slowest_part() {
                 .merge()
                 .key_by(|_| ())
                 .window(tumbling(Duration::from_millis(10)))
-                .aggregate(|a| a.count())
+                .aggregate(Aggregates::count)
                 .map(|w| (w.start, w.value))
                 .sink(sink.clone());
         });

@@ -1,7 +1,8 @@
 //! The small job that the tests of failures run, and what a plain loop says of it.
 //!
 //! Its state is larger than what stands in a manifest, so that there are state objects; it has
-//! windows, a running count and two file sinks.
+//! windows, a running count and two file sinks, of which one begins a new file at every checkpoint
+//! and one goes on with its file.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -144,7 +145,7 @@ fn job(input: Input<Row>) -> Job {
             .aggregate(|a| (a.count(), a.sum(|row: &Row| row.2)))
             .map(|w| (w.key, w.start, w.value.0, w.value.1))
             .at("windows_out")
-            .sink(File::csv(DIRS[0]).no_header());
+            .sink(File::csv(DIRS[0]).no_header().roll(Roll::Size(1_500)));
         keyed
             .branch()
             .at("counts")

@@ -1,28 +1,23 @@
 //! Windows through stops and restarts: nothing fires early, and nothing fires twice.
 
-use std::time::Duration;
-
-use flowdsl::Outcome;
 use flowdsl::prelude::*;
 use flowdsl::testing::{Harness, Input};
+use flowdsl::{Outcome, flow};
 
 /// Counts in windows of 100 ms: start, count.
 fn counts(input: &Input<i64>, windows: &Collect<(i64, u64)>, late: &Collect<i64>) -> Job {
     let (input, windows, late) = (input.clone(), windows.clone(), late.clone());
-    Job::new("counts", move |flow| {
-        let (counted, behind) = flow
-            .source("times", input.clone())
-            .event_time(|at| *at, Duration::from_millis(10))
-            .key_by(|_| ())
-            .window(tumbling(Duration::from_millis(100)))
-            .with_late()
-            .aggregate(|a| a.count());
-        counted
-            .map(|w| (w.start, w.value))
-            .at("windows_out")
-            .sink(windows.clone());
-        behind.at("late_out").sink(late.clone());
-    })
+    flow! {
+        capture input, windows, late;
+
+        let counted = source(input)
+            -> event_time(|at| *at, lateness: 10 ms)
+            -> key_by(|_| ())
+            -> window(tumbling(100 ms), late: behind)
+            -> aggregate(count());
+        counted -> map(|w| (w.start, w.value)) -> sink(windows);
+        behind -> sink(late);
+    }
 }
 
 struct Counts {

@@ -106,9 +106,9 @@ impl Feeds {
     /// Notes that a completed checkpoint holds these ends.
     pub(super) fn ends_stored(&self, feeds: &[usize]) {
         let mut state = self.lock();
-        feeds
-            .iter()
-            .for_each(|feed| state.feeds[*feed].end_stored = true);
+        for feed in feeds {
+            state.feeds[*feed].end_stored = true;
+        }
     }
 
     /// A run begins: it has read nothing yet.

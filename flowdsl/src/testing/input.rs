@@ -19,15 +19,15 @@ use crate::Result;
 ///
 /// ```
 /// use flowdsl::prelude::*;
-/// use flowdsl::testing::Harness;
+/// use flowdsl::{flow, testing::Harness};
 ///
 /// let mut harness = Harness::new();
 /// let numbers = harness.input::<u64>();
 /// let doubles = Collect::new();
-/// let (source, sink) = (numbers.clone(), doubles.clone());
-/// harness.start(&Job::new("doubles", move |flow| {
-///     flow.source("numbers", source.clone()).map(|n| n * 2).sink(sink.clone());
-/// }));
+/// harness.start(&flow! {
+///     capture numbers, doubles;
+///     source(numbers) -> map(|n| n * 2) -> sink(doubles);
+/// });
 /// numbers.push(21);
 /// harness.settle()?;
 /// assert_eq!(doubles.take(), [42]);

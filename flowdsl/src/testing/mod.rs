@@ -12,24 +12,23 @@
 //! Each window is counted once, although the job crashes in the middle of one:
 //!
 //! ```
-//! use std::time::Duration;
 //! use flowdsl::prelude::*;
-//! use flowdsl::testing::Harness;
+//! use flowdsl::{flow, testing::Harness};
 //!
 //! let mut harness = Harness::new();
 //! let clicks = harness.input::<i64>();
 //! let counts = Collect::new();
+//! let job = flow! {
+//!     capture clicks, counts;
 //!
-//! let (source, sink) = (clicks.clone(), counts.clone());
-//! let job = Job::new("clicks", move |flow| {
-//!     flow.source("clicks", source.clone())
-//!         .event_time(|at| *at, Duration::ZERO)
-//!         .key_by(|_| ())
-//!         .window(tumbling(Duration::from_millis(100)))
-//!         .aggregate(|a| a.count())
-//!         .map(|window| (window.start, window.value))
-//!         .sink(sink.clone());
-//! });
+//!     source(clicks)
+//!         -> event_time(|at| *at, lateness: 0 ms)
+//!         -> key_by(|_| ())
+//!         -> window(tumbling(100 ms))
+//!         -> aggregate(count())
+//!         -> map(|w| (w.start, w.value))
+//!         -> sink(counts);
+//! };
 //!
 //! harness.start(&job);
 //! clicks.push_all([10, 20]);
