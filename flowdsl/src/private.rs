@@ -103,9 +103,7 @@ pub struct Never<T>(PhantomData<T>);
 impl<T> EndsIn<Never<T>> for T {}
 
 /// The stream that goes into the last sink, whose records are what the header says.
-pub fn ends_in<'s, Out, O, S, K, E, T>(
-    stream: Stream<'s, O, S, K, E, T>,
-) -> Stream<'s, O, S, K, E, T>
+pub fn ends_in<Out, O, S, K, E, T>(stream: Stream<'_, O, S, K, E, T>) -> Stream<'_, O, S, K, E, T>
 where
     Out: EndsIn<T>,
 {

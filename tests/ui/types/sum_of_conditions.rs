@@ -1,4 +1,4 @@
-//~ `Option<i64>` cannot be summed
+//~ `bool` cannot be summed
 use flowdsl::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ fn main() {
             -> event_time(|f| f.departure, lateness: 5 min)
             -> key_by(|f| f.origin.clone())
             -> window(tumbling(1 h))
-            -> aggregate(sum(|f| Some(f.delay)))
+            -> aggregate(sum(|f| f.delay > 0))
             -> sink(Discard::new());
     };
 }
