@@ -17,7 +17,7 @@ use super::target::{EdgeTarget, Target};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, StageId, SubtaskId};
 use crate::protocol::{SnapshotKind, SnapshotRef};
-use crate::state::{Chain, KeyedLogic, Progress, SnapshotScope, StateStore};
+use crate::state::{Chain, Former, KeyedLogic, Progress, SnapshotScope, StateStore, restore_from};
 
 /// Records a stage takes up at a time.
 const PIECE: usize = 4_096;
@@ -147,12 +147,11 @@ where
         let Some(stage) = stage else { return Ok(()) };
         let Some(snapshots) = context.restored.keyed.get(stage) else { return Ok(()) };
         let range = context.key_groups.range_of(context.worker, context.worker_count);
-        for (_, refs) in snapshots {
-            for reference in refs {
-                let object = context.store.read(reference)?;
-                logic.restore(&object, context.key_groups, range)?;
-            }
-        }
+        let former = snapshots.iter().map(|(worker, refs)| Former {
+            range: context.key_groups.range_of(*worker, context.restored.worker_count),
+            refs,
+        });
+        restore_from(logic, context.key_groups, range, former, |reference| context.store.read(reference))?;
         // With the same workers every subtask keeps its own key groups, and so its chain.
         if context.restored.worker_count == context.worker_count
             && let Some((_, refs)) = snapshots.iter().find(|(worker, _)| *worker == context.worker)
