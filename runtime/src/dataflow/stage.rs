@@ -55,6 +55,8 @@ pub(crate) struct StageOperator<L: KeyedLogic, St, T> {
     pace: Pace,
     /// A frozen image that is being copied.
     copying: Option<Copying>,
+    /// Whether batches were left over by the last activation.
+    behind: bool,
     life: Life,
 }
 
@@ -95,6 +97,7 @@ where
             late: Vec::new(),
             pace: Pace::new(PIECE),
             copying: None,
+            behind: false,
             life: Life::New,
             parts,
         }
@@ -123,10 +126,15 @@ where
         }
         self.pace.begin();
         loop {
-            if !self.process()? || !self.fire(frontier)? {
+            // Behind a backlog the watermark goes first, or under load nothing would fire before the
+            // barrier. Batches that wait hold the frontier back themselves.
+            if self.behind && !self.fire_and_advance(frontier)? {
                 break;
             }
-            self.advance();
+            self.behind = !self.process()?;
+            if self.behind || !self.fire_and_advance(frontier)? {
+                break;
+            }
             if !has_passed(frontier, self.epoch) || frontier.is_empty() {
                 break;
             }
@@ -188,6 +196,14 @@ where
             self.emit()?;
             self.pace.did(n);
         }
+    }
+
+    fn fire_and_advance(&mut self, frontier: &MutableAntichain<Moment>) -> Result<bool> {
+        let done = self.fire(frontier)?;
+        if done {
+            self.advance();
+        }
+        Ok(done)
     }
 
     /// Fires what is due at the frontier's watermark; false if some is left for the next activation.
