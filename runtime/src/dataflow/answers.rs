@@ -1,4 +1,5 @@
-//! How an operator answers barriers and commits: one for each operator that has a snapshot.
+//! How an operator answers barriers and commits: one for each operator that has a snapshot or
+//! lets records leave the flow.
 //!
 //! The work that waits on a disk runs on the worker's offload thread, in the order of the barriers.
 //! An answer goes out on the ack stream at the time of its epoch, and only then does the operator
@@ -231,7 +232,9 @@ impl Answers {
             };
             answers.push(Acknowledgement { subtask: self.context.subtask(&sink.stage), epoch, ack });
         }
-        self.acks.send(answers);
+        if !answers.is_empty() {
+            self.acks.send(answers);
+        }
         self.unanswered.pop_front();
         self.acks.downgrade(Moment::start_of(epoch.next()));
     }

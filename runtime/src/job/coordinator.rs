@@ -200,7 +200,11 @@ impl Coordinator {
             }
             Judgement::Failed(reasons) => self.checkpoint_failed(epoch, &reasons.join("; ")),
             Judgement::Waiting if is_timed_out(now, triggered, self.settings.timeout) => {
-                let missing: Vec<String> = pending.missing().map(ToString::to_string).collect();
+                let mut missing: Vec<String> = pending.missing().map(ToString::to_string).collect();
+                if missing.is_empty() {
+                    // Those have no snapshot, and are in no plan of one.
+                    missing.push("a sink that is still writing what came before the barrier".to_owned());
+                }
                 workers.control.send(Control::Abort(epoch));
                 let text = format!("no answer within {:?} from {}", self.settings.timeout, missing.join(", "));
                 self.checkpoint_failed(epoch, &text);
