@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use timely::dataflow::channels::pushers::Output;
 use timely::dataflow::operators::Capability;
-use timely::scheduling::{Activator, SyncActivator};
+use timely::scheduling::SyncActivator;
 
+use super::alarm::Alarm;
 use super::graph::WorkerContext;
 use super::moment::Moment;
 use super::ports::{Capabilities, Ports};
@@ -39,7 +40,8 @@ pub(crate) struct Answers {
     outcomes: Receiver<Outcome>,
     inbox: Sender<Outcome>,
     wake: Arc<SyncActivator>,
-    again: Activator,
+    /// Rings when a failed commit is due again.
+    retry: Alarm,
 }
 
 struct Own {
@@ -106,7 +108,7 @@ impl Answers {
             outcomes,
             inbox,
             wake: Arc::new(ports.sync_activator()),
-            again: ports.activator(),
+            retry: Alarm::new(ports.activator()),
         }
     }
 
@@ -256,7 +258,7 @@ impl Answers {
         if let Some(retry) = sink.retry {
             let now = self.context.clock.now();
             if now < retry.next {
-                self.again.activate_after(retry.next - now);
+                self.retry.set(retry.next - now);
                 return;
             }
         }
@@ -296,7 +298,7 @@ impl Answers {
             return Err(Error::unavailable(format!("output could not be committed for {:?}: {error}", now - retry.since))
                 .in_stage(&sink.stage));
         }
-        self.again.activate_after(retry.next - now);
+        self.retry.set(retry.next - now);
         Ok(())
     }
 
