@@ -15,4 +15,5 @@ mod slow_sink;
 mod small;
 mod stress;
 mod tidy;
+mod under_load;
 mod watermarks;

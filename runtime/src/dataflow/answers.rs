@@ -1,4 +1,5 @@
-//! How an operator answers barriers and commits: one for each operator that has a snapshot.
+//! How an operator answers barriers and commits: one for each operator that has a snapshot or
+//! lets records leave the flow.
 //!
 //! The work that waits on a disk runs on the worker's offload thread, in the order of the barriers.
 //! An answer goes out on the ack stream at the time of its epoch, and only then does the operator
@@ -12,8 +13,9 @@ use std::time::Duration;
 
 use timely::dataflow::channels::pushers::Output;
 use timely::dataflow::operators::Capability;
-use timely::scheduling::{Activator, SyncActivator};
+use timely::scheduling::SyncActivator;
 
+use super::alarm::Alarm;
 use super::graph::WorkerContext;
 use super::moment::Moment;
 use super::ports::{Capabilities, Ports};
@@ -38,7 +40,8 @@ pub(crate) struct Answers {
     outcomes: Receiver<Outcome>,
     inbox: Sender<Outcome>,
     wake: Arc<SyncActivator>,
-    again: Activator,
+    /// Rings when a failed commit is due again.
+    retry: Alarm,
 }
 
 struct Own {
@@ -105,7 +108,7 @@ impl Answers {
             outcomes,
             inbox,
             wake: Arc::new(ports.sync_activator()),
-            again: ports.activator(),
+            retry: Alarm::new(ports.activator()),
         }
     }
 
@@ -231,7 +234,9 @@ impl Answers {
             };
             answers.push(Acknowledgement { subtask: self.context.subtask(&sink.stage), epoch, ack });
         }
-        self.acks.send(answers);
+        if !answers.is_empty() {
+            self.acks.send(answers);
+        }
         self.unanswered.pop_front();
         self.acks.downgrade(Moment::start_of(epoch.next()));
     }
@@ -253,7 +258,7 @@ impl Answers {
         if let Some(retry) = sink.retry {
             let now = self.context.clock.now();
             if now < retry.next {
-                self.again.activate_after(retry.next - now);
+                self.retry.set(retry.next - now);
                 return;
             }
         }
@@ -293,7 +298,7 @@ impl Answers {
             return Err(Error::unavailable(format!("output could not be committed for {:?}: {error}", now - retry.since))
                 .in_stage(&sink.stage));
         }
-        self.again.activate_after(retry.next - now);
+        self.retry.set(retry.next - now);
         Ok(())
     }
 

@@ -99,9 +99,12 @@ impl<'s, R: 'static> Origin<'s> for EdgeOrigin<'s, R> {
     {
         let mut ports = Ports::new(graph, &self.name);
         let inbox = Inbox::new(ports.builder.new_input(self.edge.stream, Local));
+        let is_sink = target.is_sink();
         let sink = target.transactional(graph.context());
         let (target, result) = target.attach(&mut ports);
-        let answers = sink.map(|sink| Answers::attach(&mut ports, None, Some(sink)));
+        // A plain sink has no snapshot, but records before a barrier have to reach it before the
+        // checkpoint is complete: nobody would read them again.
+        let answers = is_sink.then(|| Answers::attach(&mut ports, None, sink));
         let label = Label::new(&self.name);
         install(ports, None, label, Passthrough::default(), inbox, stages, target, None, answers);
         result

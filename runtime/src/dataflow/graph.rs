@@ -71,6 +71,19 @@ pub struct Restored {
     pub worker_count: usize,
 }
 
+/// The splits of one worker's subtask.
+pub(crate) fn splits_of(all: &[SplitProgress], worker: usize, worker_count: usize) -> impl Iterator<Item = &SplitProgress> {
+    all.iter().skip(worker).step_by(worker_count)
+}
+
+impl Restored {
+    /// The number of source subtasks that have something to read.
+    pub(crate) fn reading_subtasks(&self, worker_count: usize) -> usize {
+        let reads = |all: &[SplitProgress], worker| splits_of(all, worker, worker_count).any(|split| !split.finished);
+        self.splits.values().map(|all| (0..worker_count).filter(|worker| reads(all, *worker)).count()).sum()
+    }
+}
+
 /// What the plan knows of a source beside its stage.
 pub type Discover = Arc<dyn Fn() -> Result<Vec<Split>>>;
 
@@ -164,5 +177,25 @@ impl<'s> Graph<'s> {
 
     pub(crate) fn add_transactional(&self, stage: StageId, sink: Arc<dyn Transactional>) {
         self.0.blueprint.borrow_mut().sinks.push((stage, sink));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::SplitId;
+
+    #[test]
+    fn the_rate_is_shared_by_those_who_have_something_to_read() {
+        let split = |name: &str| SplitProgress::unread(Split::new(SplitId::new(name), &()));
+        let restored = |sources: &[(&str, &[&str])]| Restored {
+            splits: sources.iter().map(|(stage, splits)| ((*stage).into(), splits.iter().map(|name| split(name)).collect())).collect(),
+            ..Restored::default()
+        };
+        assert_eq!(restored(&[("one file", &["a"])]).reading_subtasks(4), 1);
+        assert_eq!(restored(&[("two", &["a", "b"]), ("three", &["a", "b", "c"])]).reading_subtasks(2), 4);
+        let mut read = restored(&[("read", &["a", "b"])]);
+        read.splits.values_mut().flatten().for_each(|split| split.finished = true);
+        assert_eq!(read.reading_subtasks(2), 0);
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! Timely's types do not leave this module, but for the place where workers are started.
 
+mod alarm;
 mod answers;
 mod batch;
 mod board;

@@ -52,6 +52,10 @@ impl<'s, K: 'static, E: 'static, T: 'static, S: Sink<T>> TargetSpec<'s, Rec<K, E
         (SinkTarget { sink, context, label, writer: None }, ())
     }
 
+    fn is_sink(&self) -> bool {
+        true
+    }
+
     fn transactional(&self, context: &super::graph::WorkerContext) -> Option<(StageId, Arc<dyn Committer>)> {
         match self.sink.guarantee() {
             SinkGuarantee::Plain => None,

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use timely::scheduling::Activator;
 
+use super::alarm::Alarm;
 use super::answers::Answers;
 use super::fuse::{Label, Stages};
-use super::graph::{Graph, WorkerContext};
+use super::graph::{Graph, WorkerContext, splits_of};
 use super::moment::Moment;
 use super::origin::Origin;
 use super::pace::Pace;
@@ -73,7 +74,7 @@ impl<S: Source> SourceOrigin<S> {
     {
         let context = Rc::clone(ports.context());
         let mut answers = Answers::attach(&mut ports, Some(self.stage.clone()), sink);
-        let again = ports.activator();
+        let (again, alarm) = (ports.activator(), Alarm::new(ports.activator()));
         context.board.wakes(ports.activator());
         ports.build(move |capabilities: &mut Capabilities| {
             target.start(capabilities);
@@ -98,6 +99,7 @@ impl<S: Source> SourceOrigin<S> {
                 errors,
                 answers,
                 again,
+                alarm,
                 context,
             };
             move |_: &[_]| operator.run()
@@ -149,6 +151,7 @@ struct SourceOperator<S: Source, St, T> {
     errors: Option<EdgeTarget<Rec<Unkeyed, Untimed, RecordError>>>,
     answers: Answers,
     again: Activator,
+    alarm: Alarm,
 }
 
 impl<S, St, T> SourceOperator<S, St, T>
@@ -192,10 +195,11 @@ where
         target.advance(Moment::start_of(self.epoch));
         let lateness = stages.lateness();
         let all = context.restored.splits.get(&self.stage).map_or(&[][..], Vec::as_slice);
-        let mine = all.iter().skip(context.worker.index()).step_by(context.worker_count).cloned().collect();
+        let mine = splits_of(all, context.worker.index(), context.worker_count).cloned().collect();
         self.splits = Splits::new(Arc::clone(&self.source), mine, lateness, context.limits.open_splits);
-        // Every subtask of every source gets an equal share of the rate.
-        self.rate = context.limits.rate.map(|rate| Rate::new(rate / context.worker_count as f64, context.clock.now()));
+        // Every subtask of every source that has something to read gets an equal share of the rate.
+        let shares = context.restored.reading_subtasks(context.worker_count).max(1);
+        self.rate = context.limits.rate.map(|rate| Rate::new(rate / shares as f64, context.clock.now()));
         self.advance();
         Ok(())
     }
@@ -204,6 +208,7 @@ where
     fn read(&mut self) -> Result<()> {
         let (mut stages, mut target) = self.fused.take().expect("the fused loop is at home between activations");
         self.pace.begin();
+        self.splits.look_again();
         let mut wait = None;
         let outcome = loop {
             if !target.is_open() || self.errors.as_mut().is_some_and(|e| !e_is_open(e)) {
@@ -233,7 +238,7 @@ where
                         break Err(error);
                     }
                     self.splits.saw_event_time(at, stages.take_greatest_event_time());
-                    self.pace.did(records);
+                    self.pace.did(records + self.malformed.len());
                     self.context.metrics.add_records_in(records as u64);
                 }
                 Ok(Read::Nothing) => {
@@ -255,7 +260,7 @@ where
         self.advance();
         match wait {
             Some(Duration::ZERO) => self.again.activate(),
-            Some(pause) => self.again.activate_after(pause),
+            Some(pause) => self.alarm.set(pause),
             None => {}
         }
         Ok(())

@@ -46,16 +46,18 @@ impl<S: Source> Splits<S> {
         Self { source, splits, lateness, open_splits, current: None, turns: 0 }
     }
 
+    /// Lets splits that had nothing to read be looked at again: one that is silent for a while must not
+    /// be starved by others that never are.
+    pub(crate) fn look_again(&mut self) {
+        self.splits.iter_mut().for_each(|split| split.pending = false);
+    }
+
     /// Reads up to `limit` records of the split whose turn it is.
     pub(crate) fn read(&mut self, out: &mut Vec<S::Item>, errors: &mut Vec<RecordError>, limit: usize) -> Result<Read> {
         let at = match self.current.or_else(|| self.choose()) {
             Some(at) => at,
             None if self.is_finished() => return Ok(Read::Finished),
-            None => {
-                // A look at each of the silent splits at the next activation.
-                self.splits.iter_mut().for_each(|s| s.pending = false);
-                return Ok(Read::Nothing);
-            }
+            None => return Ok(Read::Nothing),
         };
         self.open(at)?;
         self.turns += 1;
@@ -142,5 +144,72 @@ impl<S: Source> Splits<S> {
             split.progress.clone()
         };
         self.splits.iter_mut().map(now).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connector::{Offset, Split};
+    use crate::ids::SplitId;
+
+    /// A split that never ends, and one that is silent the first time.
+    struct Talkers;
+
+    struct Talker {
+        name: SplitId,
+        silent: bool,
+    }
+
+    impl Source for Talkers {
+        type Item = SplitId;
+
+        fn describe(&self) -> String {
+            "talkers".to_owned()
+        }
+
+        fn discover(&self) -> Result<Vec<Split>> {
+            Ok(["a", "b"].map(|name| Split::new(SplitId::new(name), &())).into())
+        }
+
+        fn open(&self, split: &Split, _: Option<&Offset>) -> Result<Box<dyn SplitReader<Item = SplitId>>> {
+            Ok(Box::new(Talker { name: split.id.clone(), silent: split.id == SplitId::new("a") }))
+        }
+    }
+
+    impl SplitReader for Talker {
+        type Item = SplitId;
+
+        fn fill(&mut self, out: &mut Vec<SplitId>, _: &mut Vec<RecordError>, _: usize) -> Result<Fill> {
+            if std::mem::take(&mut self.silent) {
+                return Ok(Fill::Pending);
+            }
+            out.push(self.name.clone());
+            Ok(Fill::More)
+        }
+
+        fn offset(&self) -> Offset {
+            Offset::default()
+        }
+    }
+
+    /// One that was silent once was not looked at again as long as another went on, and held the
+    /// watermark back for ever.
+    #[test]
+    fn a_split_that_was_silent_is_looked_at_again_in_the_next_slice() {
+        let progress = Talkers.discover().expect("two splits").into_iter().map(SplitProgress::unread).collect();
+        let mut splits = Splits::new(Arc::new(Talkers), progress, Some(0), 64);
+        let mut slice = || {
+            splits.look_again();
+            let (mut out, mut errors) = (Vec::new(), Vec::new());
+            for time in 0..3 {
+                if let Read::From(at) = splits.read(&mut out, &mut errors, 1).expect("talkers do not fail") {
+                    splits.saw_event_time(at, Some(time));
+                }
+            }
+            out
+        };
+        assert!(!slice().contains(&SplitId::new("a")), "silent at first");
+        assert!(slice().contains(&SplitId::new("a")));
     }
 }

@@ -17,7 +17,7 @@ use super::target::{EdgeTarget, Target};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, StageId, SubtaskId};
 use crate::protocol::{SnapshotKind, SnapshotRef};
-use crate::state::{Chain, KeyedLogic, Progress, SnapshotScope, StateStore};
+use crate::state::{Chain, Former, KeyedLogic, Progress, SnapshotScope, StateStore, restore_from};
 
 /// Records a stage takes up at a time.
 const PIECE: usize = 4_096;
@@ -55,6 +55,8 @@ pub(crate) struct StageOperator<L: KeyedLogic, St, T> {
     pace: Pace,
     /// A frozen image that is being copied.
     copying: Option<Copying>,
+    /// Whether batches were left over by the last activation.
+    behind: bool,
     life: Life,
 }
 
@@ -95,6 +97,7 @@ where
             late: Vec::new(),
             pace: Pace::new(PIECE),
             copying: None,
+            behind: false,
             life: Life::New,
             parts,
         }
@@ -123,10 +126,15 @@ where
         }
         self.pace.begin();
         loop {
-            if !self.process()? || !self.fire(frontier)? {
+            // Behind a backlog the watermark goes first, or under load nothing would fire before the
+            // barrier. Batches that wait hold the frontier back themselves.
+            if self.behind && !self.fire_and_advance(frontier)? {
                 break;
             }
-            self.advance();
+            self.behind = !self.process()?;
+            if self.behind || !self.fire_and_advance(frontier)? {
+                break;
+            }
             if !has_passed(frontier, self.epoch) || frontier.is_empty() {
                 break;
             }
@@ -147,12 +155,11 @@ where
         let Some(stage) = stage else { return Ok(()) };
         let Some(snapshots) = context.restored.keyed.get(stage) else { return Ok(()) };
         let range = context.key_groups.range_of(context.worker, context.worker_count);
-        for (_, refs) in snapshots {
-            for reference in refs {
-                let object = context.store.read(reference)?;
-                logic.restore(&object, context.key_groups, range)?;
-            }
-        }
+        let former = snapshots.iter().map(|(worker, refs)| Former {
+            range: context.key_groups.range_of(*worker, context.restored.worker_count),
+            refs,
+        });
+        restore_from(logic, context.key_groups, range, former, |reference| context.store.read(reference))?;
         // With the same workers every subtask keeps its own key groups, and so its chain.
         if context.restored.worker_count == context.worker_count
             && let Some((_, refs)) = snapshots.iter().find(|(worker, _)| *worker == context.worker)
@@ -189,6 +196,14 @@ where
             self.emit()?;
             self.pace.did(n);
         }
+    }
+
+    fn fire_and_advance(&mut self, frontier: &MutableAntichain<Moment>) -> Result<bool> {
+        let done = self.fire(frontier)?;
+        if done {
+            self.advance();
+        }
+        Ok(done)
     }
 
     /// Fires what is due at the frontier's watermark; false if some is left for the next activation.

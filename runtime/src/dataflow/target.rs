@@ -61,6 +61,11 @@ pub trait TargetSpec<'s, R> {
     /// Adds the output to the operator.
     fn attach(self, ports: &mut Ports<'s>) -> (Self::Target, Self::Result);
 
+    /// Whether records leave the flow here: then a checkpoint waits until they have.
+    fn is_sink(&self) -> bool {
+        false
+    }
+
     /// The stage that stages output for a commit, if this is a transactional sink.
     fn transactional(&self, _: &WorkerContext) -> Option<(StageId, Arc<dyn Committer>)> {
         None

@@ -36,6 +36,8 @@ pub(super) enum Event {
 
 /// The longest wait for an event: the flag of a failed job is looked at this often.
 const LOOK: Duration = Duration::from_millis(20);
+/// A clock that is moved by hand says that a trigger is due only when it was moved: no spinning until then.
+const SHORTEST_LOOK: Duration = Duration::from_millis(1);
 /// How long workers of a failed job may take to end before they count as stuck.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The pause behind a failed checkpoint, for each failure in a row.
@@ -56,6 +58,8 @@ pub(super) struct Coordinator {
     /// The next epoch to close.
     next: Epoch,
     last_trigger: Duration,
+    /// When the next epoch is due, if only time is missing.
+    next_trigger: Option<Duration>,
     /// No trigger before this time, behind a failure.
     not_before: Duration,
     pending: Option<PendingCheckpoint>,
@@ -102,6 +106,7 @@ impl Coordinator {
             inbox,
             next: run.first_epoch,
             last_trigger: now,
+            next_trigger: None,
             not_before: now,
             pending: None,
             publishing: None,
@@ -133,7 +138,7 @@ impl Coordinator {
             } else if !self.is_over() {
                 self.decide(&mut workers, &publisher);
             }
-            match self.inbox.recv_timeout(LOOK) {
+            match self.inbox.recv_timeout(self.until_next_look()) {
                 Ok(event) => self.hear(event, &mut workers),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -149,6 +154,11 @@ impl Coordinator {
         Ok(stopped)
     }
 
+    /// The longest that an event is waited for.
+    fn until_next_look(&self) -> Duration {
+        self.next_trigger.map_or(LOOK, |at| at.saturating_sub(self.clock.now()).clamp(SHORTEST_LOOK, LOOK))
+    }
+
     /// Whether everything is done, and the workers only have to end.
     fn is_over(&self) -> bool {
         self.completed && self.last.is_some_and(|last| self.committed.values().all(|epoch| *epoch >= last))
@@ -157,7 +167,9 @@ impl Coordinator {
     fn decide(&mut self, workers: &mut Workers, publisher: &Publisher) {
         let now = self.clock.now();
         self.judge(now, workers, publisher);
+        self.next_trigger = None;
         if now < self.not_before {
+            self.next_trigger = Some(self.not_before);
             return;
         }
         let facts = TriggerFacts {
@@ -170,7 +182,10 @@ impl Coordinator {
             last_opened: self.last.is_some(),
         };
         let then = match may_trigger(now, &facts) {
-            Trigger::No { .. } => return,
+            Trigger::No { until } => {
+                self.next_trigger = until;
+                return;
+            }
             Trigger::Open => AfterBarrier::ReadOn,
             Trigger::OpenLast => AfterBarrier::Rest,
         };
@@ -200,7 +215,11 @@ impl Coordinator {
             }
             Judgement::Failed(reasons) => self.checkpoint_failed(epoch, &reasons.join("; ")),
             Judgement::Waiting if is_timed_out(now, triggered, self.settings.timeout) => {
-                let missing: Vec<String> = pending.missing().map(ToString::to_string).collect();
+                let mut missing: Vec<String> = pending.missing().map(ToString::to_string).collect();
+                if missing.is_empty() {
+                    // Those have no snapshot, and are in no plan of one.
+                    missing.push("a sink that is still writing what came before the barrier".to_owned());
+                }
                 workers.control.send(Control::Abort(epoch));
                 let text = format!("no answer within {:?} from {}", self.settings.timeout, missing.join(", "));
                 self.checkpoint_failed(epoch, &text);

@@ -1,5 +1,6 @@
 //! Running a job: recover, start the workers, coordinate checkpoints, end together.
 
+mod companion;
 mod coordinator;
 mod handle;
 mod publisher;

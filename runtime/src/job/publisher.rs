@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
+use super::companion::Companion;
 use super::coordinator::Event;
 use crate::error::{Error, Result};
 use crate::ids::Epoch;
@@ -13,10 +14,13 @@ use crate::protocol::{Manifest, RetentionFacts, SlotNumber, plan_cleanup};
 use crate::storage::cleanup;
 use crate::storage::log::{LogWriter, Publication, list_state};
 
+/// How long a publication may go on when the job has failed.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The coordinator's end of the publisher.
 pub(super) struct Publisher {
     manifests: Sender<Box<Manifest>>,
-    thread: JoinHandle<()>,
+    thread: Companion,
 }
 
 impl Publisher {
@@ -29,20 +33,19 @@ impl Publisher {
     ) -> Result<Self> {
         let (manifests, inbox) = channel::<Box<Manifest>>();
         let mut state = State { writer, retained, damaged };
-        let thread = std::thread::Builder::new()
-            .name("flowdsl-publisher".to_owned())
-            .spawn(move || {
-                for manifest in inbox {
-                    let outcome = state.writer.publish(&manifest);
-                    let published = matches!(outcome, Ok(Publication::Published { .. }));
-                    // The coordinator permits commits before old checkpoints are cleaned up.
-                    let _ = events.send(Event::Published(manifest, outcome));
-                    if published && let Err(error) = state.clean_up() {
-                        // What is left is deleted after the next checkpoint, or by the next run.
-                        tracing::warn!(%error, "old checkpoints could not be deleted");
-                    }
+        let work = move || {
+            for manifest in inbox {
+                let outcome = state.writer.publish(&manifest);
+                let published = matches!(outcome, Ok(Publication::Published { .. }));
+                // The coordinator permits commits before old checkpoints are cleaned up.
+                let _ = events.send(Event::Published(manifest, outcome));
+                if published && let Err(error) = state.clean_up() {
+                    // What is left is deleted after the next checkpoint, or by the next run.
+                    tracing::warn!(%error, "old checkpoints could not be deleted");
                 }
-            })
+            }
+        };
+        let thread = Companion::start("flowdsl-publisher", work)
             .map_err(|e| Error::unavailable(format!("cannot start the thread that publishes checkpoints: {e}")))?;
         Ok(Self { manifests, thread })
     }
@@ -55,12 +58,13 @@ impl Publisher {
     /// Waits for what is being published or deleted.
     pub(super) fn finish(self) {
         drop(self.manifests);
-        let _ = self.thread.join();
+        self.thread.join();
     }
 
-    /// Leaves a publisher behind that may hang on a disk.
+    /// Waits a little, and leaves a publisher behind that hangs on a disk.
     pub(super) fn abandon(self) {
         drop(self.manifests);
+        self.thread.join_within(PATIENCE);
     }
 }
 

@@ -96,6 +96,12 @@ pub trait KeyedLogic: 'static {
         self.len() == 0
     }
 
+    /// The watermark that the stage keeps in its snapshots, if it keeps one: whoever restores it from
+    /// several former subtasks decides which of theirs counts.
+    fn watermark(&mut self) -> Option<&mut i64> {
+        None
+    }
+
     /// Reads a stored snapshot object (a sequence of encoded chunks), keeping the keys whose key
     /// groups, of `groups`, are in `range`.
     ///

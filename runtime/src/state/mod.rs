@@ -7,6 +7,7 @@
 mod chain;
 pub(crate) mod frames;
 mod logic;
+mod restore;
 mod running;
 mod segment;
 mod store;
@@ -18,6 +19,7 @@ mod types;
 
 pub(crate) use chain::Chain;
 pub use logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
+pub(crate) use restore::{Former, restore_from};
 pub use running::{Fold, Reduce};
 pub use store::StateStore;
 pub(crate) use table::AHEAD;

@@ -316,6 +316,10 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
         self.panes.len()
     }
 
+    fn watermark(&mut self) -> Option<&mut i64> {
+        Some(&mut self.watermark)
+    }
+
     fn restore(
         &mut self,
         object: &[u8],

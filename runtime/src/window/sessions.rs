@@ -319,6 +319,10 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
         self.table.len()
     }
 
+    fn watermark(&mut self) -> Option<&mut i64> {
+        Some(&mut self.watermark)
+    }
+
     fn restore(
         &mut self,
         object: &[u8],

@@ -2,6 +2,7 @@
 
 mod against_reference;
 mod aggregates;
+mod restored;
 mod rules;
 
 use crate::record::{Keyed, Rec, Timed, Unkeyed, Windowed};
