@@ -8,6 +8,7 @@
 //! After a change of a message: `TRYBUILD=overwrite cargo test -p flowdsl-tests --test ui`, then
 //! read what `git diff` shows as a user would read it.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -99,7 +100,8 @@ fn check_messages(ui: &Path) {
         );
         let said = fs::read_to_string(case.with_extension("stderr")).unwrap_or_default();
         for message in expected.iter().filter(|message| !said.contains(**message)) {
-            missing += &format!(
+            let _ = write!(
+                missing,
                 "\n{}: nothing says `{message}`; the compiler says:\n{said}",
                 case.display()
             );

@@ -56,7 +56,7 @@ fn job(work: Work, workers: usize, records: u64, total: Total) -> Job {
                 .map(|reading| reading.value)
                 .window(tumbling(Duration::from_millis(WINDOW_MS)))
                 .aggregate(|a| (a.sum(|value| *value), a.count()))
-                .map(|window| window.value.0 as u64)
+                .map(|window| window.value.0)
                 .sink(total.clone());
         }),
     }

@@ -119,8 +119,9 @@ impl Reader {
         self.again = some
             .last()
             .map_or_else(PathBuf::new, |(path, _)| path.join("behind"));
-        some.into_iter()
-            .for_each(|(path, bytes)| assert_unchanged(path, bytes));
+        for (path, bytes) in some {
+            assert_unchanged(path, bytes);
+        }
     }
 
     /// Looks at every file again.

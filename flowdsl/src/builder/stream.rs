@@ -30,8 +30,11 @@ pub struct Stream<'s, O, S, K, E, T> {
     node: usize,
     origin: O,
     stages: S,
-    record: PhantomData<fn() -> (K, E, T)>,
+    record: Marker<K, E, T>,
 }
+
+/// What a stream's records are, of which it holds none.
+pub(crate) type Marker<K, E, T> = PhantomData<fn() -> (K, E, T)>;
 
 /// The stream of a source.
 pub type SourceFor<'s, S> =
@@ -39,6 +42,9 @@ pub type SourceFor<'s, S> =
 
 /// A stream on an edge of its own.
 pub(crate) type EdgeStream<'s, K, E, T> = Stream<'s, EdgeOrigin<'s, Rec<K, E, T>>, Start<Rec<K, E, T>>, K, E, T>;
+
+/// The stream of a running fold.
+pub type Folded<'s, Q, E, T, V, F> = StageStream<'s, Fold<Q, E, T, V, F>, Unkeyed, E, KeyValue<Q, V>>;
 
 /// A stream behind a stage with state.
 pub(crate) type StageStream<'s, L, K, E, T> = Stream<'s, StageOrigin<'s, L>, Start<Rec<K, E, T>>, K, E, T>;
@@ -244,7 +250,7 @@ impl<'s, O, S, K, E, T> Stream<'s, O, S, K, E, T> {
     /// Folds the records of each key into a value, and emits the value for each record.
     ///
     /// The state is the value of each key; it is restored from the checkpoint.
-    pub fn fold<V, F, Q>(self, init: V, f: F) -> StageStream<'s, Fold<Q, E, T, V, F>, Unkeyed, E, KeyValue<Q, V>>
+    pub fn fold<V, F, Q>(self, init: V, f: F) -> Folded<'s, Q, E, T, V, F>
     where
         F: Fn(&mut V, T) + 'static,
         O: Origin<'s>,
@@ -267,6 +273,9 @@ pub struct KeyedEdge<'s, Q, E, T> {
     node: usize,
     edge: Edge<'s, Rec<Keyed<Q>, E, T>>,
 }
+
+/// An edge of keyed records.
+pub(crate) type KeyedRecords<'s, Q, E, T> = Edge<'s, Rec<Keyed<Q>, E, T>>;
 
 /// A keyed stream, sent to the workers that own its keys.
 pub trait IntoKeyedStream<'s, Q, E, T> {
@@ -316,7 +325,7 @@ impl<'s, Q, E, T> KeyedEdge<'s, Q, E, T> {
         Stream::begin(self.flow, self.labels, node, origin, Start::default())
     }
 
-    pub(crate) fn into_parts(self) -> (Flow<'s>, Labels, Edge<'s, Rec<Keyed<Q>, E, T>>) {
+    pub(crate) fn into_parts(self) -> (Flow<'s>, Labels, KeyedRecords<'s, Q, E, T>) {
         (self.flow, self.labels, self.edge)
     }
 }

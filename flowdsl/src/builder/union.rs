@@ -8,7 +8,7 @@ use flowdsl_runtime::record::Rec;
 
 use super::flow::Flow;
 use super::label::Labels;
-use super::stream::{EdgeStream, Stream};
+use super::stream::{Marker, EdgeStream, Stream};
 
 /// A union while its parts are added; see [`Flow::union`].
 #[must_use = "a union is a stream when it is merged"]
@@ -17,7 +17,7 @@ pub struct Union<'s, K, E, T> {
     id: String,
     node: usize,
     edges: Vec<Edge<'s, Rec<K, E, T>>>,
-    record: PhantomData<fn() -> (K, E, T)>,
+    record: Marker<K, E, T>,
 }
 
 impl<'s, K, E, T> Union<'s, K, E, T> {

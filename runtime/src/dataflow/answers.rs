@@ -258,7 +258,7 @@ impl Answers {
         if let Some(retry) = sink.retry {
             let now = self.context.clock.now();
             if now < retry.next {
-                self.retry.set(retry.next - now);
+                self.retry.set(retry.next.saturating_sub(now));
                 return;
             }
         }
@@ -294,11 +294,11 @@ impl Answers {
         let retry = Retry { since, next, pause: (pause * 2).min(LONGEST_PAUSE) };
         tracing::warn!(stage = %sink.stage, %error, "a commit failed and is tried again");
         sink.retry = Some(retry);
-        if now - retry.since > self.context.commit_timeout {
-            return Err(Error::unavailable(format!("output could not be committed for {:?}: {error}", now - retry.since))
+        if now.saturating_sub(retry.since) > self.context.commit_timeout {
+            return Err(Error::unavailable(format!("output could not be committed for {:?}: {error}", now.saturating_sub(retry.since)))
                 .in_stage(&sink.stage));
         }
-        self.retry.set(retry.next - now);
+        self.retry.set(retry.next.saturating_sub(now));
         Ok(())
     }
 

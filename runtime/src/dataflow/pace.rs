@@ -59,7 +59,7 @@ impl Pace {
         }
         let now = slice.watch.elapsed();
         let pieces = (slice.since_look / self.piece).max(1) as u32;
-        let each = (now - slice.looked) / pieces;
+        let each = now.saturating_sub(slice.looked) / pieces;
         if each > PIECE {
             self.piece = (self.piece / 2).max(1);
         } else if each < PIECE / 4 && records >= self.piece {

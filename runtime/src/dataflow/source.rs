@@ -24,6 +24,9 @@ use crate::protocol::{Location, Report, SnapshotKind, SnapshotRef};
 use crate::record::{Rec, RecordError, Unkeyed, Untimed};
 use crate::state::SnapshotScope;
 
+/// A record that could not be read, as `errors:` receives it.
+type Malformed = Rec<Unkeyed, Untimed, RecordError>;
+
 /// Records a source reads at a time.
 const PIECE: usize = 1_024;
 
@@ -50,7 +53,7 @@ impl<S: Source> SourceOrigin<S> {
         self,
         graph: &Graph<'s>,
         stages: St,
-    ) -> (Edge<'s, St::Out>, Edge<'s, Rec<Unkeyed, Untimed, RecordError>>)
+    ) -> (Edge<'s, St::Out>, Edge<'s, Malformed>)
     where
         St: Stages<In = S::Item>,
     {
@@ -66,7 +69,7 @@ impl<S: Source> SourceOrigin<S> {
         mut ports: Ports<'_>,
         stages: St,
         mut target: T,
-        mut errors: Option<EdgeTarget<Rec<Unkeyed, Untimed, RecordError>>>,
+        mut errors: Option<EdgeTarget<Malformed>>,
         sink: Option<(StageId, Arc<dyn crate::connector::Committer>)>,
     ) where
         St: Stages<In = S::Item>,
@@ -148,7 +151,7 @@ struct SourceOperator<S: Source, St, T> {
     life: Life,
     /// The stages and the end of the fused loop; moved into locals while they run.
     fused: Option<(St, T)>,
-    errors: Option<EdgeTarget<Rec<Unkeyed, Untimed, RecordError>>>,
+    errors: Option<EdgeTarget<Malformed>>,
     answers: Answers,
     again: Activator,
     alarm: Alarm,
@@ -334,6 +337,6 @@ where
     }
 }
 
-fn e_is_open(errors: &mut EdgeTarget<Rec<Unkeyed, Untimed, RecordError>>) -> bool {
+fn e_is_open(errors: &mut EdgeTarget<Malformed>) -> bool {
     Target::is_open(errors)
 }

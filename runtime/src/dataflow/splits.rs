@@ -9,10 +9,11 @@ use crate::record::RecordError;
 /// The splits of a subtask, with their open readers.
 pub(crate) struct Splits<S: Source> {
     source: Arc<S>,
-    splits: Vec<OpenSplit<S::Item>>,
+    all: Vec<OpenSplit<S::Item>>,
     /// The bound on disorder, if the flow knows event times.
     lateness: Option<i64>,
-    open_splits: usize,
+    /// The most splits that are open at a time.
+    most_open: usize,
     /// The split that was read last, and for how many more batches it is read without a new choice.
     current: Option<usize>,
     turns: u64,
@@ -38,18 +39,18 @@ pub(crate) enum Read {
 }
 
 impl<S: Source> Splits<S> {
-    pub(crate) fn new(source: Arc<S>, splits: Vec<SplitProgress>, lateness: Option<i64>, open_splits: usize) -> Self {
-        let splits = splits
+    pub(crate) fn new(source: Arc<S>, splits: Vec<SplitProgress>, lateness: Option<i64>, most_open: usize) -> Self {
+        let all = splits
             .into_iter()
             .map(|progress| OpenSplit { progress, reader: None, pending: false, read_at: 0 })
             .collect();
-        Self { source, splits, lateness, open_splits, current: None, turns: 0 }
+        Self { source, all, lateness, most_open, current: None, turns: 0 }
     }
 
     /// Lets splits that had nothing to read be looked at again: one that is silent for a while must not
     /// be starved by others that never are.
     pub(crate) fn look_again(&mut self) {
-        self.splits.iter_mut().for_each(|split| split.pending = false);
+        self.all.iter_mut().for_each(|split| split.pending = false);
     }
 
     /// Reads up to `limit` records of the split whose turn it is.
@@ -61,7 +62,7 @@ impl<S: Source> Splits<S> {
         };
         self.open(at)?;
         self.turns += 1;
-        let split = &mut self.splits[at];
+        let split = &mut self.all[at];
         split.read_at = self.turns;
         let reader = split.reader.as_mut().expect("the split was opened above");
         let fill = reader.fill(out, errors, limit)?;
@@ -86,7 +87,7 @@ impl<S: Source> Splits<S> {
     /// so state, stay small. Without event time, one split after the other.
     fn choose(&self) -> Option<usize> {
         let lateness = self.lateness.unwrap_or(0);
-        let readable = self.splits.iter().enumerate().filter(|(_, s)| !s.progress.finished && !s.pending);
+        let readable = self.all.iter().enumerate().filter(|(_, s)| !s.progress.finished && !s.pending);
         if self.lateness.is_none() {
             return readable.map(|(at, _)| at).next();
         }
@@ -94,29 +95,29 @@ impl<S: Source> Splits<S> {
     }
 
     fn open(&mut self, at: usize) -> Result<()> {
-        if self.splits[at].reader.is_some() {
+        if self.all[at].reader.is_some() {
             return Ok(());
         }
-        if self.splits.iter().filter(|s| s.reader.is_some()).count() >= self.open_splits {
-            let oldest = self.splits.iter_mut().filter(|s| s.reader.is_some()).min_by_key(|s| s.read_at);
+        if self.all.iter().filter(|s| s.reader.is_some()).count() >= self.most_open {
+            let oldest = self.all.iter_mut().filter(|s| s.reader.is_some()).min_by_key(|s| s.read_at);
             if let Some(split) = oldest {
                 split.progress.offset = split.reader.as_ref().map(|r| r.offset());
                 split.reader = None;
             }
         }
-        let SplitProgress { split, offset, .. } = &self.splits[at].progress;
+        let SplitProgress { split, offset, .. } = &self.all[at].progress;
         let reader = self
             .source
             .open(split, offset.as_ref())
             .map_err(|e: Error| e.context(format!("split `{}`", split.id)))?;
-        self.splits[at].reader = Some(reader);
+        self.all[at].reader = Some(reader);
         Ok(())
     }
 
     /// Notes the greatest event time of the records that were just read from a split.
     #[inline]
     pub(crate) fn saw_event_time(&mut self, at: usize, greatest: Option<i64>) {
-        let progress = &mut self.splits[at].progress;
+        let progress = &mut self.all[at].progress;
         progress.greatest_event_time = progress.greatest_event_time.max(greatest);
     }
 
@@ -128,11 +129,11 @@ impl<S: Source> Splits<S> {
             None if s.progress.finished => i64::MAX,
             None => i64::MIN,
         };
-        self.splits.iter().map(of).min().unwrap_or(i64::MAX)
+        self.all.iter().map(of).min().unwrap_or(i64::MAX)
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        self.splits.iter().all(|s| s.progress.finished)
+        self.all.iter().all(|s| s.progress.finished)
     }
 
     /// How far each split has been read, for the snapshot.
@@ -143,7 +144,7 @@ impl<S: Source> Splits<S> {
             }
             split.progress.clone()
         };
-        self.splits.iter_mut().map(now).collect()
+        self.all.iter_mut().map(now).collect()
     }
 }
 

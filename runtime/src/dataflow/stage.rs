@@ -238,12 +238,11 @@ where
             target.drive(stages, &mut self.out)?;
         }
         if !self.late.is_empty() {
-            match late {
-                Some(late) => late.push(&mut self.late),
-                None => {
-                    context.metrics.add_late_dropped(self.late.len() as u64);
-                    self.late.clear();
-                }
+            if let Some(late) = late {
+                late.push(&mut self.late);
+            } else {
+                context.metrics.add_late_dropped(self.late.len() as u64);
+                self.late.clear();
             }
         }
         Ok(())

@@ -132,7 +132,7 @@ impl Coordinator {
         while self.ended.len() < self.worker_count {
             if self.fate.has_failed() {
                 let since = *failed_since.get_or_insert(self.clock.real_now());
-                if self.clock.real_now() - since > PATIENCE {
+                if self.clock.real_now().saturating_sub(since) > PATIENCE {
                     break;
                 }
             } else if !self.is_over() {
