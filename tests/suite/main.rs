@@ -1,5 +1,6 @@
 //! What crosses modules, as one binary.
 
+mod commits;
 mod damage;
 mod edges;
 mod failed_checkpoints;

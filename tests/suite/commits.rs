@@ -1,0 +1,162 @@
+//! Output whose commit fails: it is tried again, then the run stops, and a later run commits it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use flowdsl::flow;
+use flowdsl::prelude::*;
+use flowdsl::runtime::Result;
+use flowdsl::runtime::connector::{
+    CollectWriter, Committable, Committer, OutputFacts, Sink, SinkContext, SinkGuarantee,
+    Transactional,
+};
+use flowdsl::runtime::ids::Epoch;
+use flowdsl::runtime::protocol::CommitPermit;
+use flowdsl::testing::Harness;
+
+/// A collection that refuses to commit for as long as it is told to.
+#[derive(Clone)]
+struct Stubborn {
+    collect: Collect<u64>,
+    refuses: Arc<AtomicBool>,
+    attempts: Arc<AtomicU64>,
+    /// Hears of each commit that was refused.
+    refused: mpsc::Sender<()>,
+}
+
+impl Sink<u64> for Stubborn {
+    type Writer = CollectWriter<u64>;
+
+    fn describe(&self) -> String {
+        "stubborn".to_owned()
+    }
+
+    fn guarantee(&self) -> SinkGuarantee {
+        SinkGuarantee::ExactlyOnce(Arc::new(self.clone()))
+    }
+
+    fn open(&self, context: &SinkContext) -> Result<CollectWriter<u64>> {
+        self.collect.open(context)
+    }
+}
+
+impl Transactional for Stubborn {
+    fn inspect(&self, context: &SinkContext) -> Result<OutputFacts> {
+        self.collect.inspect(context)
+    }
+
+    fn take_back(&self, context: &SinkContext, kept: Epoch) -> Result<()> {
+        self.collect.take_back(context, kept)
+    }
+
+    fn clear(&self, context: &SinkContext) -> Result<()> {
+        self.collect.clear(context)
+    }
+
+    fn discard_staged(
+        &self,
+        context: &SinkContext,
+        named: &[Committable],
+        unfinished: &[Vec<u8>],
+    ) -> Result<()> {
+        self.collect.discard_staged(context, named, unfinished)
+    }
+
+    fn finish(&self, context: &SinkContext, unfinished: &[u8]) -> Result<Vec<Committable>> {
+        self.collect.finish(context, unfinished)
+    }
+
+    fn committer(&self, _: &SinkContext) -> Arc<dyn Committer> {
+        Arc::new(self.clone())
+    }
+}
+
+impl Committer for Stubborn {
+    fn commit(&self, permit: &CommitPermit, committable: &Committable) -> Result<()> {
+        self.attempts.fetch_add(1, Ordering::SeqCst);
+        if self.refuses.load(Ordering::SeqCst) {
+            // Nobody listens any more when the test has seen enough.
+            let _ = self.refused.send(());
+            return Err(Error::unavailable("the output is out of reach"));
+        }
+        self.collect.commit(permit, committable)
+    }
+}
+
+fn stubborn() -> (Stubborn, mpsc::Receiver<()>) {
+    let (refused, hears) = mpsc::channel();
+    let (refuses, attempts) = (Arc::new(AtomicBool::new(true)), Arc::default());
+    (
+        Stubborn {
+            collect: Collect::new(),
+            refuses,
+            attempts,
+            refused,
+        },
+        hears,
+    )
+}
+
+#[test]
+fn a_commit_that_fails_is_tried_again() {
+    let (sink, refused) = stubborn();
+    let mut harness = Harness::new();
+    let (numbers, output) = (harness.input::<u64>(), sink.clone());
+    harness.start(&flow! { capture numbers, output; source(numbers) -> sink(output); });
+    numbers.push_all([1, 2, 3]);
+    let healer = thread::spawn(move || {
+        refused.recv().expect("the first attempt is refused");
+        sink.refuses.store(false, Ordering::SeqCst);
+        sink
+    });
+    harness.settle().expect("a later attempt succeeds");
+    let sink = healer.join().expect("it only waits");
+    assert_eq!(sink.collect.records(), [1, 2, 3]);
+    assert!(sink.attempts.load(Ordering::SeqCst) >= 2);
+    harness.finish().expect("no fault");
+    assert_eq!(sink.collect.records(), [1, 2, 3]);
+}
+
+#[test]
+fn output_that_cannot_be_committed_stops_the_run_and_is_committed_by_a_later_one() {
+    for worker_count in [1, 2] {
+        let (sink, refused) = stubborn();
+        let mut harness = Harness::new();
+        let (numbers, output) = (harness.input::<u64>(), sink.clone());
+        let job = flow! { capture numbers, output; source(numbers) -> sink(output) as output; };
+        let options = || Options::new().workers(worker_count);
+        harness.start_with(&job, options());
+        numbers.push_all([1, 2, 3]);
+        let clock = harness.clock().clone();
+        let time = thread::spawn(move || {
+            // The second attempt: that the first one failed has been noted by then.
+            refused.recv().expect("the first attempt is refused");
+            refused.recv().expect("the second attempt is refused");
+            clock.advance(Duration::from_secs(61));
+        });
+        let error = harness
+            .settle()
+            .expect_err("the output is out of reach for longer than a minute");
+        time.join().expect("it only waits");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(
+            error
+                .to_string()
+                .starts_with("stage `output`: output could not be committed for 61s"),
+            "{error}"
+        );
+        assert!(sink.collect.records().is_empty());
+
+        harness.start_with(&job, options());
+        let error = harness.wait().expect_err("it is still out of reach");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+
+        sink.refuses.store(false, Ordering::SeqCst);
+        harness.start_with(&job, options());
+        numbers.push(4);
+        harness.finish().expect("no fault");
+        assert_eq!(sink.collect.records(), [1, 2, 3, 4]);
+    }
+}
