@@ -9,11 +9,16 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
 use flowdsl_tests::digest::{difference, sorted_lines};
+use parquet::data_type::{ByteArrayType, DataType, Int64Type};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::parser::parse_message_type;
+use serde_json::Value;
 use tempfile::TempDir;
 
 const FOLDERS: [&str; 3] = ["hourly", "sliding", "alarms"];
@@ -21,9 +26,6 @@ const SIGKILL: i32 = 9;
 
 /// How often the reader looks at the folders.
 const LOOK: Duration = Duration::from_millis(2);
-
-/// The most lines of its log that a process lives for, one each 5 ms.
-const LONGEST_LIFE: u64 = 50;
 
 fn monitor(output: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flights_monitor"));
@@ -42,7 +44,7 @@ fn start(output: &Path, workers: &str) -> Child {
         ["--workers", workers],
         ["--checkpoint-interval", "50ms"],
         ["--progress-interval", "5ms"],
-        ["--rate", "10000"],
+        ["--rate", "4000"],
     ];
     let mut command = monitor(output, args.as_flattened());
     command
@@ -64,13 +66,42 @@ fn finish(output: &Path) -> [Vec<String>; 3] {
     FOLDERS.map(|folder| sorted_lines(&output.join(folder)).expect("committed files can be read"))
 }
 
-/// Kills a process when it has logged `life` lines, and says how it ended.
-fn kill_after(life: u64, mut child: Child) -> (ExitStatus, Vec<String>) {
+/// How long a process lives, by its own log.
+#[derive(Clone, Copy)]
+struct Life {
+    /// Until it has completed so many checkpoints,
+    checkpoints: u64,
+    /// and logged so many lines then, one each 5 ms.
+    lines: u64,
+}
+
+impl Life {
+    /// One in five ends while the job recovers, or soon after.
+    fn cast(dice: &mut Dice) -> Self {
+        if dice.below(5) == 0 {
+            Self {
+                checkpoints: 0,
+                lines: dice.below(5),
+            }
+        } else {
+            Self {
+                checkpoints: 1 + dice.below(6),
+                lines: dice.below(20),
+            }
+        }
+    }
+}
+
+/// Kills a process at the end of its life, and says how it ended.
+fn kill_after(life: Life, mut child: Child) -> (ExitStatus, Vec<String>) {
     let log = BufReader::new(child.stderr.take().expect("it was asked for"));
-    let mut said = Vec::new();
+    let (mut said, mut left) = (Vec::new(), life.lines);
     let mut lines = log.lines().map_while(Result::ok);
-    while (said.len() as u64) < life {
+    while left > 0 {
         let Some(line) = lines.next() else { break };
+        if checkpoints_of(&line) >= life.checkpoints {
+            left -= 1;
+        }
         said.push(line);
     }
     child
@@ -78,6 +109,13 @@ fn kill_after(life: u64, mut child: Child) -> (ExitStatus, Vec<String>) {
         .expect("a process that was not waited for can be killed");
     said.extend(lines);
     (child.wait().expect("it was started here"), said)
+}
+
+/// The checkpoints that a process has completed, as it logs them.
+fn checkpoints_of(line: &str) -> u64 {
+    let line: Option<Value> = serde_json::from_str(line).ok();
+    line.and_then(|line| line["checkpoints"].as_u64())
+        .unwrap_or(0)
 }
 
 /// Numbers from a seed (xorshift).
@@ -174,13 +212,7 @@ fn read_along(output: &Path, ended: &Receiver<()>) -> usize {
 fn disturb(output: &Path, kills: u64, workers: &[&str], dice: &mut Dice) -> u64 {
     for killed in 0..kills {
         let workers = workers[killed as usize % workers.len()];
-        // One in five is killed while it recovers, or soon after.
-        let life = if dice.below(5) == 0 {
-            dice.below(4)
-        } else {
-            dice.below(LONGEST_LIFE)
-        };
-        let (status, said) = kill_after(life, start(output, workers));
+        let (status, said) = kill_after(Life::cast(dice), start(output, workers));
         if status.success() {
             return killed;
         }
@@ -241,4 +273,54 @@ fn twenty_kills_on_two_workers_lose_nothing_and_double_nothing() {
 #[test]
 fn ten_kills_with_another_number_of_workers_each_time_lose_nothing_and_double_nothing() {
     check(10, &["1", "3", "2"], seed());
+}
+
+/// Two flights whose delays have no sum.
+fn write_flights_that_overflow(path: &Path) {
+    let schema = "message flight {
+        required int64 date (TIMESTAMP(MILLIS,true));
+        required int64 delay;
+        required binary origin (STRING);
+    }";
+    let schema = Arc::new(parse_message_type(schema).expect("the schema is well-formed"));
+    let file = fs::File::create(path).expect("the directory is writable");
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).expect("a writer");
+    let mut group = writer.next_row_group().expect("a row group");
+    write_column::<Int64Type>(&mut group, &[0, 1]);
+    write_column::<Int64Type>(&mut group, &[i64::MAX, i64::MAX]);
+    write_column::<ByteArrayType>(&mut group, &["ORD".into(), "ORD".into()]);
+    group.close().expect("the row group is complete");
+    writer.close().expect("the file is complete");
+}
+
+fn write_column<T: DataType>(group: &mut SerializedRowGroupWriter<'_, fs::File>, values: &[T::T]) {
+    let mut column = group
+        .next_column()
+        .expect("no error")
+        .expect("one more column");
+    column
+        .typed::<T>()
+        .write_batch(values, None, None)
+        .expect("a column of this type");
+    column.close().expect("the column is complete");
+}
+
+#[test]
+fn a_panic_exits_with_1_names_the_stage_and_leaves_nothing_half_written() {
+    let dir = TempDir::new().expect("a temporary directory");
+    let input = dir.path().join("flights.parquet");
+    write_flights_that_overflow(&input);
+    let input = input.display().to_string();
+    for workers in ["1", "2"] {
+        let ran = monitor(dir.path(), &["--input", &input, "--workers", workers]).output();
+        let ran = ran.expect("the example can be started");
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains("error: stage `hourly`: panicked")
+                || said.contains("error: stage `sliding`: panicked"),
+            "{said}"
+        );
+        assert_eq!(visible(dir.path()), Vec::<PathBuf>::new());
+    }
 }
