@@ -277,7 +277,7 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
                 let Some(piece) = table.copy_frozen(left) else {
                     return true;
                 };
-                left = left.saturating_sub(piece.entries.len().max(1));
+                left = left.saturating_sub(piece.len().max(1));
                 pieces.push((namespace, piece));
             }
             false
