@@ -46,11 +46,18 @@ pub(super) struct Segment<K, V> {
     pub(super) copied_in: u64,
     /// How many bits all hashes of the segment have in common.
     pub(super) depth: u32,
+    /// Buckets in the whole space of hashes, if they lay everywhere as close as here.
+    scale: u64,
+    /// How many of those lie before this segment.
+    before: usize,
+    /// The bits that all hashes of the segment have in common.
+    prefix: u64,
 }
 
 impl<K: Key, V: State> Segment<K, V> {
-    /// An empty segment that owes the freeze of `mark` nothing, with room for `capacity` entries.
-    pub(super) fn new(mark: u64, depth: u32, capacity: usize) -> Self {
+    /// An empty segment for the hashes that begin with the `depth` bits of `prefix`, with room for
+    /// `capacity` entries, that owes the freeze of `mark` nothing.
+    pub(super) fn new(mark: u64, prefix: u64, depth: u32, capacity: usize) -> Self {
         // The least number of buckets whose room is `capacity`.
         let bucket_count = (capacity * 5).div_ceil(4);
         Self {
@@ -59,13 +66,18 @@ impl<K: Key, V: State> Segment<K, V> {
             dirty_in: 0,
             copied_in: mark,
             depth,
+            scale: (bucket_count as u64) << depth,
+            before: bucket_count * prefix as usize,
+            prefix,
         }
     }
 
     /// The bucket where probes for a hash begin.
     #[inline]
     fn home(&self, hash: u64) -> usize {
-        (((hash << self.depth) >> 32) as usize * self.buckets.len()) >> 32
+        // As the hash is to 2^64, so is the bucket to all buckets.
+        let bucket = (u128::from(hash) * u128::from(self.scale)) >> 64;
+        (bucket as usize).wrapping_sub(self.before)
     }
 
     #[inline]
@@ -122,11 +134,14 @@ impl<K: Key, V: State> Segment<K, V> {
         }
     }
 
-    /// Reads the bucket where probes for a hash begin, without a branch that would wait for it.
+    /// Reads the bucket where probes for a hash begin, without a branch that would wait for it; and
+    /// the next, since a bucket may lie across two cache lines.
     #[inline]
     pub(super) fn touch(&self, hash: u64) {
-        let first = self.buckets.get(self.home(hash));
-        std::hint::black_box(first.is_some_and(|bucket| matches!(bucket, Bucket::Empty)));
+        let home = self.home(hash);
+        for bucket in [self.buckets.get(home), self.buckets.get(home + 1)] {
+            std::hint::black_box(bucket.is_some_and(|bucket| matches!(bucket, Bucket::Empty)));
+        }
     }
 
     pub(super) fn key(&self, bucket: usize) -> Option<&K> {
@@ -258,7 +273,7 @@ impl<K: Key, V: State> Segment<K, V> {
             let quarter = self.len * 5 / 4;
             if self.len < FULL { quarter.min(FULL) } else { quarter }
         };
-        let mut grown = self.like(self.depth, capacity);
+        let mut grown = self.like(self.prefix, self.depth, capacity);
         for (hash, entry, changed_in) in self.drain() {
             grown.place(hash, entry, changed_in);
         }
@@ -268,7 +283,7 @@ impl<K: Key, V: State> Segment<K, V> {
     /// Splits off the entries whose hash goes on with a one behind the common bits.
     pub(super) fn split(&mut self) -> Self {
         let bit = 1 << (63 - self.depth);
-        self.depth += 1;
+        let (depth, prefix) = (self.depth + 1, self.prefix << 1);
         let roomy = |len: usize| (len * 5 / 4).min(FULL.max(len));
         let upper_len = self
             .buckets
@@ -278,8 +293,8 @@ impl<K: Key, V: State> Segment<K, V> {
                 Bucket::Empty => false,
             })
             .count();
-        let mut upper = self.like(self.depth, roomy(upper_len));
-        let mut lower = self.like(self.depth, roomy(self.len - upper_len));
+        let mut upper = self.like(prefix | 1, depth, roomy(upper_len));
+        let mut lower = self.like(prefix, depth, roomy(self.len - upper_len));
         for (hash, entry, changed_in) in self.drain() {
             let half = if hash & bit == 0 { &mut lower } else { &mut upper };
             half.place(hash, entry, changed_in);
@@ -289,8 +304,8 @@ impl<K: Key, V: State> Segment<K, V> {
     }
 
     /// An empty segment in the same marks.
-    fn like(&self, depth: u32, capacity: usize) -> Self {
-        let mut other = Self::new(self.copied_in, depth, capacity);
+    fn like(&self, prefix: u64, depth: u32, capacity: usize) -> Self {
+        let mut other = Self::new(self.copied_in, prefix, depth, capacity);
         other.dirty_in = self.dirty_in;
         other
     }

@@ -165,10 +165,12 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         let Some(index) = self.directory.get(self.index_of(hash)).copied() else {
             return Err(with);
         };
-        if self.segments[index as usize].dirty_in != self.mark {
-            self.settle(index);
+        let mark = self.mark;
+        let mut segment = &mut self.segments[index as usize];
+        if segment.dirty_in != mark {
+            segment = self.settle(index);
         }
-        self.segments[index as usize].change_key(hash, key, self.mark, with, change)
+        segment.change_key(hash, key, mark, with, change)
     }
 
     /// The value of a key, to be changed, made first if the key is new.
@@ -284,7 +286,7 @@ impl<K: Key, V: State> KeyedTable<K, V> {
     /// of it is copied before the change.
     #[cold]
     #[inline(never)]
-    fn settle(&mut self, index: u32) {
+    fn settle(&mut self, index: u32) -> &mut Segment<K, V> {
         if let Some(copied) = self.copy_segment(index) {
             self.frozen.copied.push_back(copied);
         }
@@ -293,12 +295,13 @@ impl<K: Key, V: State> KeyedTable<K, V> {
             segment.dirty_in = self.mark;
             self.dirty.push(index);
         }
+        segment
     }
 
     /// The segment for a new key, with room for it.
     fn segment_with_room(&mut self, hash: u64) -> u32 {
         if self.directory.is_empty() {
-            self.segments.push(Segment::new(self.mark, 0, 0));
+            self.segments.push(Segment::new(self.mark, 0, 0, 0));
             self.directory.push(0);
         }
         loop {
