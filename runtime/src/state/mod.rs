@@ -20,6 +20,6 @@ pub(crate) use chain::Chain;
 pub use logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
 pub use running::{Fold, Reduce};
 pub use store::StateStore;
-pub(crate) use table::AHEAD;
+pub(crate) use table::Next;
 pub use table::{KeyedTable, Slot};
 pub use types::State;

@@ -9,7 +9,7 @@ use crate::key::{Key, hash_of};
 use crate::state::State;
 
 /// The most buckets of a segment before it splits.
-const MOST_BUCKETS: usize = 4_096;
+const MOST_BUCKETS: usize = 16_384;
 /// Entries of a segment before it splits: four fifths of its buckets.
 pub(super) const FULL: usize = room_of(MOST_BUCKETS);
 

@@ -1,8 +1,8 @@
 //! The in-memory backend: a keyed table that freezes in constant time.
 //!
 //! An extendible hash: a directory, indexed by the top bits of the routing hash, of segments with at
-//! most 3,276 entries. A full segment splits in two, so that no insertion ever moves more than one
-//! segment. (The directory itself doubles now and then: four bytes for each 1,638 entries.) Because
+//! most 13,107 entries. A full segment splits in two, so that no insertion ever moves more than one
+//! segment. (The directory itself doubles now and then: four bytes for each 6,553 entries.) Because
 //! the top bits come first, a segment is an interval of hashes, and its entries lie nearly in order:
 //! a snapshot taken segment by segment has each key group nearly in one piece, and sorts nothing.
 //!
@@ -29,7 +29,44 @@ const MAX_DEPTH: u32 = 25;
 const REMOVED_LIMIT: usize = 4_096;
 
 /// Records whose look-ups wait for memory together.
-pub(crate) const AHEAD: usize = 32;
+const AHEAD: usize = 32;
+
+/// Records that are taken out of a batch one by one, and may be seen before.
+pub(crate) trait Records<R>: Iterator<Item = R> {
+    /// Those still to come.
+    fn coming(&self) -> &[R];
+}
+
+impl<R> Records<R> for std::vec::Drain<'_, R> {
+    #[inline]
+    fn coming(&self) -> &[R] {
+        self.as_slice()
+    }
+}
+
+/// The next few of some records.
+pub(crate) struct Next<'a, 'b, R> {
+    pub(crate) records: &'a mut std::vec::Drain<'b, R>,
+    pub(crate) count: usize,
+}
+
+impl<R> Iterator for Next<'_, '_, R> {
+    type Item = R;
+
+    #[inline]
+    fn next(&mut self) -> Option<R> {
+        self.count = self.count.checked_sub(1)?;
+        self.records.next()
+    }
+}
+
+impl<R> Records<R> for Next<'_, '_, R> {
+    #[inline]
+    fn coming(&self) -> &[R] {
+        let all = self.records.as_slice();
+        &all[..all.len().min(self.count)]
+    }
+}
 
 /// The place of an entry, until the table next changes its shape (by an insertion or a removal).
 #[derive(Clone, Copy, Debug)]
@@ -183,30 +220,79 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         self.at(slot)
     }
 
+    /// Takes in records: `change` changes the value of a key that is there, and `begin` inserts one
+    /// that is not. What either has to say about the record goes to `done`, with its key.
+    #[inline]
+    pub(crate) fn take_in<R, X, D>(
+        &mut self,
+        records: &mut impl Records<R>,
+        open: impl Fn(R) -> (K, X),
+        key_of: impl Fn(&R) -> &K,
+        change: impl Fn(&mut V, X) -> D,
+        begin: impl Fn(&mut Self, u64, K, X) -> Option<(K, D)>,
+        mut done: impl FnMut(K, D),
+    ) {
+        let mut hashes = [0; AHEAD];
+        loop {
+            if let [_] = self.segments[..] {
+                // Small tables lie in the nearest caches: what counts is the number of steps.
+                let mark = self.mark;
+                let mut segment = &mut self.segments[0];
+                if segment.dirty_in != mark {
+                    segment = self.settle(0);
+                }
+                let Some((hash, key, with)) = records.by_ref().find_map(|record| {
+                    let (key, with) = open(record);
+                    let hash = hash_of(&key);
+                    match segment.change_key(hash, &key, mark, with, &change) {
+                        Ok(said) => {
+                            done(key, said);
+                            None
+                        }
+                        Err(with) => Some((hash, key, with)),
+                    }
+                }) else {
+                    return;
+                };
+                if let Some((key, said)) = begin(self, hash, key, with) {
+                    done(key, said);
+                }
+                continue;
+            }
+            let coming = records.coming();
+            if coming.is_empty() {
+                return;
+            }
+            let count = coming.len().min(AHEAD);
+            self.look_ahead(coming.iter().map(&key_of), &mut hashes);
+            for (hash, record) in hashes.iter().zip(records.by_ref().take(count)) {
+                let (key, with) = open(record);
+                match self.change(*hash, &key, with, &change) {
+                    Ok(said) => done(key, said),
+                    Err(with) => {
+                        if let Some((key, said)) = begin(self, *hash, key, with) {
+                            done(key, said);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// Hashes the keys of the records that come next, and readies their look-ups.
     ///
     /// A look-up in a large table waits for memory; those of a few records, begun one behind the other
     /// with no decision in between, wait together.
     #[inline]
-    pub(crate) fn look_ahead<'k>(
-        &self,
-        keys: impl Iterator<Item = &'k K>,
-        hashes: &mut [u64; AHEAD],
-    ) {
+    fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k K>, hashes: &mut [u64; AHEAD]) {
         for (hash, key) in hashes.iter_mut().zip(keys) {
             *hash = hash_of(key);
         }
-        if self.is_large() {
-            for hash in hashes {
-                self.segments[self.directory[self.index_of(*hash)] as usize].touch(*hash);
+        for hash in hashes {
+            if let Some(segment) = self.directory.get(self.index_of(*hash)) {
+                self.segments[*segment as usize].touch(*hash);
             }
         }
-    }
-
-    /// Whether the table is larger than the caches next to the processor.
-    #[inline]
-    fn is_large(&self) -> bool {
-        self.segments.len() >= 8
     }
 
     /// Adds a key that is not in the table.
