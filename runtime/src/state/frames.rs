@@ -28,8 +28,9 @@
 //! span      := first: u64, last: u64   (inclusive bounds of the routing hashes of the keys)
 //! ```
 //!
-//! A key group is the top bits of the routing hash. Keys are sorted by hash before they are cut into
-//! frames of at most 256, so that a worker that owns some of the groups skips the frames of others.
+//! A key group is the top bits of the routing hash. Entries are written nearly in the order of their
+//! hashes, in frames of at most 1,024 whose spans are narrow, so that a worker that owns some of the
+//! groups skips the frames of others. Nothing but that depends on the order.
 //! Integrity is the business of the file around the object (length and checksum); what decodes
 //! here is checked all the same, and never trusted for the size of an allocation.
 
@@ -49,7 +50,7 @@ const REMOVED: u8 = 3;
 const ENTRIES: u8 = 4;
 
 /// Keys in one frame, at most.
-const FRAME_LIMIT: usize = 256;
+const FRAME_LIMIT: usize = 1_024;
 
 /// Which stage wrote a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,41 +96,40 @@ impl Preamble {
 /// Some of a frozen table, cloned, to be encoded elsewhere.
 pub(crate) struct FrozenPiece<K, V> {
     pub(crate) removed: Vec<K>,
-    pub(crate) entries: Vec<(K, V)>,
+    /// Entries whose hashes are neighbours, nearly in order; no part is empty.
+    pub(crate) entries: Vec<Vec<(K, V)>>,
 }
 
 impl<K: Key, V: State> FrozenPiece<K, V> {
-    pub(crate) fn encode(self, namespace: Namespace, bytes: &mut Vec<u8>) -> Result<()> {
-        put_sorted(bytes, REMOVED, namespace, self.removed, |key| key)?;
-        put_sorted(bytes, ENTRIES, namespace, self.entries, |entry| &entry.0)
+    /// The number of entries.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.iter().map(Vec::len).sum()
+    }
+
+    pub(crate) fn encode(mut self, namespace: Namespace, bytes: &mut Vec<u8>) -> Result<()> {
+        self.removed.sort_by_cached_key(hash_of);
+        put(bytes, REMOVED, namespace, &self.removed, |key| key)?;
+        for entries in &self.entries {
+            put(bytes, ENTRIES, namespace, entries, |entry| &entry.0)?;
+        }
+        Ok(())
     }
 }
 
-fn put_sorted<K, T>(
+/// Writes items as frames.
+fn put<K: Key, T: Serialize>(
     bytes: &mut Vec<u8>,
     tag: u8,
     namespace: Namespace,
-    items: Vec<T>,
+    items: &[T],
     key: impl Fn(&T) -> &K,
-) -> Result<()>
-where
-    K: Key,
-    T: Serialize,
-{
-    let mut order: Vec<(u64, T)> = items
-        .into_iter()
-        .map(|item| (hash_of(key(&item)), item))
-        .collect();
-    order.sort_unstable_by_key(|(hash, _)| *hash);
-    let mut order = order.into_iter().peekable();
-    while let Some((first, item)) = order.next() {
-        let mut span = HashSpan::of(first);
-        let mut items = vec![item];
-        while let Some((hash, item)) = (items.len() < FRAME_LIMIT).then(|| order.next()).flatten() {
-            span.last = hash;
-            items.push(item);
-        }
-        let encoded = bitcode::serialize(&items)
+) -> Result<()> {
+    for items in items.chunks(FRAME_LIMIT) {
+        let hashes = items.iter().map(|item| HashSpan::of(hash_of(key(item))));
+        let span = hashes
+            .reduce(|span, hash| span.with(hash.first))
+            .expect("a chunk is not empty");
+        let encoded = bitcode::serialize(items)
             .map_err(|e| Error::invalid(format!("a state type refuses to be encoded: {e}")))?;
         frame(bytes, tag, |bytes| {
             put_place(bytes, namespace, span);
@@ -158,7 +158,7 @@ fn frame(bytes: &mut Vec<u8>, tag: u8, payload: impl FnOnce(&mut Vec<u8>)) {
     bytes.extend([0; 4]);
     payload(bytes);
     let length =
-        u32::try_from(bytes.len() - at - 4).expect("256 entries of state take less than 4 GiB");
+        u32::try_from(bytes.len() - at - 4).expect("1,024 entries of state take less than 4 GiB");
     bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
 }
 

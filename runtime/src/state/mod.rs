@@ -22,6 +22,6 @@ pub use logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
 pub(crate) use restore::{Former, restore_from};
 pub use running::{Fold, Reduce};
 pub use store::StateStore;
-pub(crate) use table::AHEAD;
+pub(crate) use table::Next;
 pub use table::{KeyedTable, Slot};
 pub use types::State;

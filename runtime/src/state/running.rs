@@ -14,7 +14,7 @@ use crate::schema::Schema;
 use super::frames::{self, Frame, LogicKind, Namespace, Preamble};
 use super::logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
 use super::span::HashSpan;
-use super::table::{AHEAD, KeyedTable};
+use super::table::KeyedTable;
 use super::types::State;
 
 /// A table whose snapshots stand alone: one value for each key.
@@ -139,26 +139,21 @@ where
     ) {
         let (table, init, fold) = (&mut self.values.table, &self.init, &self.add);
         out.reserve(batch.len());
-        for_each_hashed(
-            batch,
-            table,
-            |table,
-             hash,
-             Rec {
-                 key: Keyed(key),
-                 time,
-                 value,
-             }| {
-                let added = table.change(hash, &key, value, |sum, value| {
-                    fold(sum, value);
-                    sum.clone()
-                });
-                let value = added.unwrap_or_else(|value| {
-                    let mut sum = init.clone();
-                    fold(&mut sum, value);
-                    table.insert(hash, key.clone(), sum.clone());
-                    sum
-                });
+        table.take_in(
+            &mut batch.drain(..),
+            |Rec { key: Keyed(key), time, value }| (key, (time, value)),
+            |rec| &rec.key.0,
+            |sum, (time, value)| {
+                fold(sum, value);
+                (time, sum.clone())
+            },
+            |table, hash, key, (time, value)| {
+                let mut sum = init.clone();
+                fold(&mut sum, value);
+                table.insert(hash, key.clone(), sum.clone());
+                Some((key, (time, sum)))
+            },
+            |key, (time, value)| {
                 out.push(Rec {
                     key: Unkeyed,
                     time,
@@ -251,24 +246,19 @@ where
     ) {
         let (table, reduce) = (&mut self.values.table, &self.merge);
         out.reserve(batch.len());
-        for_each_hashed(
-            batch,
-            table,
-            |table,
-             hash,
-             Rec {
-                 key: Keyed(key),
-                 time,
-                 value,
-             }| {
-                let merged = table.change(hash, &key, value, |merged, value| {
-                    reduce(merged, value);
-                    merged.clone()
-                });
-                let value = merged.unwrap_or_else(|first| {
-                    table.insert(hash, key, first.clone());
-                    first
-                });
+        table.take_in(
+            &mut batch.drain(..),
+            |Rec { key: Keyed(key), time, value }| (key, (time, value)),
+            |rec| &rec.key.0,
+            |merged, (time, value)| {
+                reduce(merged, value);
+                (time, merged.clone())
+            },
+            |table, hash, key, (time, first)| {
+                table.insert(hash, key.clone(), first.clone());
+                Some((key, (time, first)))
+            },
+            |_, (time, value)| {
                 out.push(Rec {
                     key: Unkeyed,
                     time,
@@ -301,23 +291,6 @@ where
         range: KeyGroupRange,
     ) -> Result<()> {
         self.values.restore(object, groups, range)
-    }
-}
-
-/// Drains a batch, with the hash of each record's key.
-#[inline]
-fn for_each_hashed<K: Key, E, T, V: State>(
-    batch: &mut Vec<Rec<Keyed<K>, E, T>>,
-    table: &mut KeyedTable<K, V>,
-    mut each: impl FnMut(&mut KeyedTable<K, V>, u64, Rec<Keyed<K>, E, T>),
-) {
-    let mut hashes = [0; AHEAD];
-    let mut records = batch.drain(..);
-    while !records.as_slice().is_empty() {
-        table.look_ahead(records.as_slice().iter().map(|rec| &rec.key.0), &mut hashes);
-        for (hash, rec) in hashes.iter().zip(records.by_ref().take(AHEAD)) {
-            each(table, *hash, rec);
-        }
     }
 }
 

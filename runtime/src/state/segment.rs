@@ -1,68 +1,107 @@
-//! One segment of a keyed table: a small hash table with one dirty bit for each bucket.
-
-use hashbrown::HashTable;
+//! One segment of a keyed table: the entries of an interval of hashes, in one flat slice.
+//!
+//! Linear probing from a home that grows with the hash, so that entries lie nearly in the order of
+//! their hashes, and a look-up mostly reads one cache line. Each entry carries the mark in which it
+//! last changed beside it in that line. A removal moves later entries back: nothing is left behind
+//! that a probe would have to pass.
 
 use crate::key::{Key, hash_of};
 use crate::state::State;
 
-use super::logic::SnapshotScope;
+/// The most buckets of a segment before it splits.
+const MOST_BUCKETS: usize = 16_384;
+/// Entries of a segment before it splits: four fifths of its buckets.
+pub(super) const FULL: usize = room_of(MOST_BUCKETS);
 
-/// Entries of a segment before it splits: seven eighths of 1,024 buckets.
-pub(super) const FULL: usize = 896;
-/// Words of dirty bits: one bit for each of 1,024 buckets.
-const WORDS: usize = 16;
-
-/// The hash inside a segment: of bits that choose neither the key group (the top ones) nor the
-/// segment (bits 23 and up), for the bucket (low 15 bits) and hashbrown's tag (top 7).
-#[inline]
-pub(super) const fn bucket_hash(hash: u64) -> u64 {
-    (hash << 41) | (hash & 0x7FFF)
+/// How many entries so many buckets take. At least one bucket stays empty, where probes end.
+const fn room_of(buckets: usize) -> usize {
+    buckets * 4 / 5
 }
 
-/// A small hash table that knows which of its buckets changed since the last freeze.
+/// Room for an entry.
+enum Bucket<K, V> {
+    Empty,
+    Full {
+        /// The lowest bits of the hash: spares most comparisons of long keys that differ.
+        tag: u16,
+        /// The lowest bits of the mark in which the entry was last changed. After 2^32 freezes an
+        /// old mark looks new, and an entry is copied once too often.
+        changed_in: u32,
+        key: K,
+        value: V,
+    },
+}
+
+/// The entries whose hashes begin with the same `depth` bits.
 ///
 /// `dirty_in` and `copied_in` are marks of the table, compared with its present one: a freeze
 /// moves the table's mark, and by that alone makes every segment frozen and clean.
-// Its first cache line holds all that a look-up needs; the dirty bits fill the two behind it.
 #[repr(align(64))]
 pub(super) struct Segment<K, V> {
-    entries: HashTable<(K, V)>,
+    buckets: Box<[Bucket<K, V>]>,
+    len: usize,
     /// The last mark in which the segment stood in the list of dirty segments.
     pub(super) dirty_in: u64,
     /// The last mark for whose freeze the segment needs no more copying.
     pub(super) copied_in: u64,
-    /// How many directory bits all keys of the segment have in common.
+    /// How many bits all hashes of the segment have in common.
     pub(super) depth: u32,
-    /// A table with more buckets than bits (many equal hashes) shares bits, and so copies too much.
-    bits: [u64; WORDS],
+    /// Buckets in the whole space of hashes, if they lay everywhere as close as here.
+    scale: u64,
+    /// How many of those lie before this segment.
+    before: usize,
+    /// The bits that all hashes of the segment have in common.
+    prefix: u64,
 }
 
 impl<K: Key, V: State> Segment<K, V> {
-    /// An empty segment that owes the freeze of `mark` nothing.
-    pub(super) fn new(mark: u64, depth: u32, capacity: usize) -> Self {
-        let entries = if capacity == 0 {
-            HashTable::new()
-        } else {
-            HashTable::with_capacity(capacity)
-        };
+    /// An empty segment for the hashes that begin with the `depth` bits of `prefix`, with room for
+    /// `capacity` entries, that owes the freeze of `mark` nothing.
+    pub(super) fn new(mark: u64, prefix: u64, depth: u32, capacity: usize) -> Self {
+        // The least number of buckets whose room is `capacity`.
+        let bucket_count = (capacity * 5).div_ceil(4);
         Self {
-            entries,
+            buckets: (0..bucket_count).map(|_| Bucket::Empty).collect(),
+            len: 0,
             dirty_in: 0,
             copied_in: mark,
             depth,
-            bits: [0; WORDS],
+            scale: (bucket_count as u64) << depth,
+            before: bucket_count * prefix as usize,
+            prefix,
         }
+    }
+
+    /// The bucket where probes for a hash begin.
+    #[inline]
+    fn home(&self, hash: u64) -> usize {
+        // As the hash is to 2^64, so is the bucket to all buckets.
+        let bucket = (u128::from(hash) * u128::from(self.scale)) >> 64;
+        (bucket as usize).wrapping_sub(self.before)
     }
 
     #[inline]
     pub(super) fn find(&self, hash: u64, key: &K) -> Option<usize> {
-        self.entries
-            .find_bucket_index(bucket_hash(hash), |entry| entry.0 == *key)
+        let mut at = self.home(hash);
+        loop {
+            match self.buckets.get(at) {
+                Some(Bucket::Full { tag, key: k, .. }) if is_key(hash, *tag, key, k) => {
+                    return Some(at);
+                }
+                Some(Bucket::Full { .. }) => at += 1,
+                Some(Bucket::Empty) => return None,
+                None if at == 0 => return None,
+                None => at = 0,
+            }
+        }
     }
 
     #[inline]
     pub(super) fn value(&self, bucket: usize) -> Option<&V> {
-        self.entries.get_bucket(bucket).map(|entry| &entry.1)
+        match self.buckets.get(bucket)? {
+            Bucket::Full { value, .. } => Some(value),
+            Bucket::Empty => None,
+        }
     }
 
     /// Changes the value of a key with something; `Err` gives it back if the key is not here.
@@ -71,154 +110,227 @@ impl<K: Key, V: State> Segment<K, V> {
         &mut self,
         hash: u64,
         key: &K,
+        mark: u64,
         with: X,
         change: impl FnOnce(&mut V, X) -> R,
     ) -> Result<R, X> {
-        match self
-            .entries
-            .find_entry(bucket_hash(hash), |entry| entry.0 == *key)
-        {
-            Ok(entry) => {
-                let bucket = entry.bucket_index();
-                self.bits[(bucket / 64) % WORDS] |= 1 << (bucket % 64);
-                Ok(change(&mut entry.into_mut().1, with))
+        let mut at = self.home(hash);
+        loop {
+            match self.buckets.get_mut(at) {
+                Some(Bucket::Full {
+                    tag,
+                    changed_in,
+                    key: k,
+                    value,
+                }) if is_key(hash, *tag, key, k) => {
+                    *changed_in = mark as u32;
+                    return Ok(change(value, with));
+                }
+                Some(Bucket::Full { .. }) => at += 1,
+                Some(Bucket::Empty) => return Err(with),
+                None if at == 0 => return Err(with),
+                None => at = 0,
             }
-            Err(_) => Err(with),
         }
     }
 
-    /// Reads the tags with which a look-up begins, without a branch that would wait for them.
+    /// Reads the bucket where probes for a hash begin, without a branch that would wait for it; and
+    /// the next, since a bucket may lie across two cache lines.
     #[inline]
-    pub(super) fn touch_tags(&self, hash: u64) {
-        let first = bucket_hash(hash) as usize & (self.entries.num_buckets() - 1);
-        std::hint::black_box(self.entries.get_bucket(first).is_some());
-    }
-
-    /// Reads the entry that most likely is the key's, without a branch that would wait for it.
-    #[inline]
-    pub(super) fn touch_entry(&self, hash: u64, key: &K) {
-        let likely = self.entries.iter_hash(bucket_hash(hash)).next();
-        std::hint::black_box(likely.is_some_and(|entry| entry.0 == *key));
+    pub(super) fn touch(&self, hash: u64) {
+        let home = self.home(hash);
+        for bucket in [self.buckets.get(home), self.buckets.get(home + 1)] {
+            std::hint::black_box(bucket.is_some_and(|bucket| matches!(bucket, Bucket::Empty)));
+        }
     }
 
     pub(super) fn key(&self, bucket: usize) -> Option<&K> {
-        self.entries.get_bucket(bucket).map(|entry| &entry.0)
+        match self.buckets.get(bucket)? {
+            Bucket::Full { key, .. } => Some(key),
+            Bucket::Empty => None,
+        }
     }
 
-    /// The value in an occupied bucket, marked as changed.
+    /// The value in an occupied bucket, changed in a mark (while restoring: in mark 0).
     #[inline]
-    pub(super) fn change(&mut self, bucket: usize) -> Option<&mut V> {
-        self.mark(bucket);
-        self.entries
-            .get_bucket_mut(bucket)
-            .map(|entry| &mut entry.1)
+    pub(super) fn change(&mut self, bucket: usize, mark: u64) -> Option<&mut V> {
+        match self.buckets.get_mut(bucket)? {
+            Bucket::Full {
+                changed_in, value, ..
+            } => {
+                *changed_in = mark as u32;
+                Some(value)
+            }
+            Bucket::Empty => None,
+        }
     }
 
-    /// The value in an occupied bucket, changed without a mark: while restoring.
-    pub(super) fn overwrite(&mut self, bucket: usize) -> Option<&mut V> {
-        self.entries
-            .get_bucket_mut(bucket)
-            .map(|entry| &mut entry.1)
-    }
-
-    /// Places a new entry, unmarked; there must be [room](Self::has_room).
+    /// Places a new entry that last changed in a mark; there must be [room](Self::has_room).
     #[inline]
-    pub(super) fn place(&mut self, hash: u64, entry: (K, V)) -> usize {
-        // There is room, so that nothing is hashed again and every bucket keeps its index.
-        self.entries
-            .insert_unique(bucket_hash(hash), entry, |e| bucket_hash(hash_of(&e.0)))
-            .bucket_index()
+    pub(super) fn place(&mut self, hash: u64, entry: (K, V), changed_in: u32) -> usize {
+        let mut at = self.home(hash);
+        while matches!(self.buckets[at], Bucket::Full { .. }) {
+            at = self.next(at);
+        }
+        let (key, value) = entry;
+        self.buckets[at] = Bucket::Full {
+            tag: hash as u16,
+            changed_in,
+            key,
+            value,
+        };
+        self.len += 1;
+        at
     }
 
-    /// Takes the entry out of a bucket, if it is occupied.
+    /// Takes the entry out of a bucket, if it is occupied. Entries behind it may move up to it.
     pub(super) fn take(&mut self, bucket: usize) -> Option<(K, V)> {
-        self.entries
-            .get_bucket_entry(bucket)
-            .ok()
-            .map(|entry| entry.remove().0)
+        let Bucket::Full { key, value, .. } =
+            std::mem::replace(self.buckets.get_mut(bucket)?, Bucket::Empty)
+        else {
+            return None;
+        };
+        self.len -= 1;
+        let (mut hole, mut at) = (bucket, self.next(bucket));
+        while let Some(home) = self.key(at).map(|key| self.home(hash_of(key))) {
+            // An entry fills the hole if that lies between its home and its place, around the end.
+            let count = self.buckets.len();
+            if (at + count - home) % count >= (at + count - hole) % count {
+                self.buckets.swap(hole, at);
+                hole = at;
+            }
+            at = self.next(at);
+        }
+        Some((key, value))
     }
 
+    #[inline]
+    fn next(&self, bucket: usize) -> usize {
+        if bucket + 1 == self.buckets.len() {
+            0
+        } else {
+            bucket + 1
+        }
+    }
+
+    #[inline]
     pub(super) fn has_room(&self) -> bool {
-        self.entries.len() < self.entries.capacity()
+        self.len < room_of(self.buckets.len())
     }
 
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.len
     }
 
     pub(super) fn bucket_count(&self) -> usize {
-        self.entries.num_buckets()
+        self.buckets.len()
     }
 
-    #[inline]
-    fn mark(&mut self, bucket: usize) {
-        self.bits[(bucket / 64) % WORDS] |= 1 << (bucket % 64);
+    /// Clones all entries.
+    pub(super) fn copy_all(&self) -> Vec<(K, V)> {
+        self.cloned(self.len, |_| true)
     }
 
-    fn is_marked(&self, bucket: usize) -> bool {
-        self.bits[(bucket / 64) % WORDS] & (1 << (bucket % 64)) != 0
+    /// Clones the entries that last changed in a mark.
+    pub(super) fn copy_changed(&self, mark: u64) -> Vec<(K, V)> {
+        let is_changed = |changed_in| changed_in == mark as u32;
+        let count = |bucket: &&Bucket<K, V>| match bucket {
+            Bucket::Full { changed_in, .. } => is_changed(*changed_in),
+            Bucket::Empty => false,
+        };
+        self.cloned(self.buckets.iter().filter(count).count(), is_changed)
     }
 
-    /// Clones what the freeze before holds of this segment, and makes the segment clean.
-    pub(super) fn copy(&mut self, scope: SnapshotScope, to: &mut Vec<(K, V)>) {
-        match scope {
-            SnapshotScope::Full => to.extend(self.entries.iter().cloned()),
-            SnapshotScope::Increment => {
-                for (at, word) in self.bits.iter().enumerate() {
-                    let mut rest = *word;
-                    while rest != 0 {
-                        let first = at * 64 + rest.trailing_zeros() as usize;
-                        rest &= rest - 1;
-                        let shared = (first..self.entries.num_buckets()).step_by(WORDS * 64);
-                        to.extend(
-                            shared
-                                .filter_map(|bucket| self.entries.get_bucket(bucket))
-                                .cloned(),
-                        );
-                    }
-                }
+    fn cloned(&self, count: usize, is_wanted: impl Fn(u32) -> bool) -> Vec<(K, V)> {
+        let mut copied = Vec::with_capacity(count);
+        for bucket in &self.buckets {
+            if let Bucket::Full {
+                changed_in,
+                key,
+                value,
+                ..
+            } = bucket
+                && is_wanted(*changed_in)
+            {
+                copied.push((key.clone(), value.clone()));
             }
         }
-        self.bits = [0; WORDS];
+        copied
     }
 
-    /// Moves the entries to a table with room for `capacity`, each with its mark.
-    pub(super) fn rebuild(&mut self, capacity: usize) {
-        let mut other = Self::new(self.copied_in, self.depth, capacity);
-        self.move_to(&mut other, |_| true);
-        other.dirty_in = self.dirty_in;
-        *self = other;
+    /// Whether the next entry beyond the room is better off in two segments.
+    pub(super) fn is_full(&self) -> bool {
+        self.len >= FULL
     }
 
-    /// Splits off the entries whose hash has `bit` set; both halves get room for a full segment.
-    pub(super) fn split(&mut self, bit: u64) -> Self {
-        self.depth += 1;
-        let mut upper = Self::new(self.copied_in, self.depth, FULL);
-        upper.dirty_in = self.dirty_in;
-        self.move_to(&mut upper, |hash| hash & bit != 0);
-        // What stays is moved too: it leaves no deleted buckets behind.
-        self.rebuild(FULL);
+    /// Moves the entries to more buckets: twice as many while they are few, later a quarter more,
+    /// so that a large segment is never less than two thirds as full as it may be.
+    pub(super) fn grow(&mut self) {
+        let capacity = if self.len < 64 {
+            (self.len * 2).max(3)
+        } else {
+            // Not beyond what it will hold before it splits.
+            let quarter = self.len * 5 / 4;
+            if self.len < FULL { quarter.min(FULL) } else { quarter }
+        };
+        let mut grown = self.like(self.prefix, self.depth, capacity);
+        for (hash, entry, changed_in) in self.drain() {
+            grown.place(hash, entry, changed_in);
+        }
+        *self = grown;
+    }
+
+    /// Splits off the entries whose hash goes on with a one behind the common bits.
+    pub(super) fn split(&mut self) -> Self {
+        let bit = 1 << (63 - self.depth);
+        let (depth, prefix) = (self.depth + 1, self.prefix << 1);
+        let roomy = |len: usize| (len * 5 / 4).min(FULL.max(len));
+        let upper_len = self
+            .buckets
+            .iter()
+            .filter(|bucket| match bucket {
+                Bucket::Full { key, .. } => hash_of(key) & bit != 0,
+                Bucket::Empty => false,
+            })
+            .count();
+        let mut upper = self.like(prefix | 1, depth, roomy(upper_len));
+        let mut lower = self.like(prefix, depth, roomy(self.len - upper_len));
+        for (hash, entry, changed_in) in self.drain() {
+            let half = if hash & bit == 0 { &mut lower } else { &mut upper };
+            half.place(hash, entry, changed_in);
+        }
+        *self = lower;
         upper
     }
 
-    fn move_to(&mut self, other: &mut Self, moves: impl Fn(u64) -> bool) {
-        for bucket in 0..self.entries.num_buckets() {
-            if let Ok(occupied) = self.entries.get_bucket_entry(bucket) {
-                let hash = hash_of(&occupied.get().0);
-                if moves(hash) {
-                    let (entry, _) = occupied.remove();
-                    let placed = other.place(hash, entry);
-                    if self.is_marked(bucket) {
-                        other.mark(placed);
-                    }
-                }
+    /// An empty segment in the same marks.
+    fn like(&self, prefix: u64, depth: u32, capacity: usize) -> Self {
+        let mut other = Self::new(self.copied_in, prefix, depth, capacity);
+        other.dirty_in = self.dirty_in;
+        other
+    }
+
+    /// Takes out all entries, each with its hash and mark.
+    fn drain(&mut self) -> impl Iterator<Item = (u64, (K, V), u32)> + use<K, V> {
+        self.len = 0;
+        std::mem::take(&mut self.buckets).into_iter().filter_map(|bucket| match bucket {
+            Bucket::Full { changed_in, key, value, .. } => {
+                Some((hash_of(&key), (key, value), changed_in))
             }
-        }
+            Bucket::Empty => None,
+        })
     }
 
     /// Bytes on the heap, for figures.
     #[cfg(test)]
     pub(super) fn allocated(&self) -> usize {
-        self.entries.allocation_size()
+        self.buckets.len() * size_of::<Bucket<K, V>>()
     }
+}
+
+/// Whether an entry is that of a key. The tag is asked first where comparing keys may cost a look
+/// elsewhere in memory.
+#[inline]
+fn is_key<K: Key>(hash: u64, tag: u16, key: &K, other: &K) -> bool {
+    (!std::mem::needs_drop::<K>() || tag == hash as u16) && key == other
 }

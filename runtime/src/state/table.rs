@@ -1,8 +1,10 @@
 //! The in-memory backend: a keyed table that freezes in constant time.
 //!
-//! An extendible hash: a directory, indexed by bits of the routing hash, of segments with at most
-//! 896 entries. A full segment splits in two, so that no insertion ever moves more than one
-//! segment. (The directory itself doubles now and then: four bytes for each 448 entries.)
+//! An extendible hash: a directory, indexed by the top bits of the routing hash, of segments with at
+//! most 13,107 entries. A full segment splits in two, so that no insertion ever moves more than one
+//! segment. (The directory itself doubles now and then: four bytes for each 6,553 entries.) Because
+//! the top bits come first, a segment is an interval of hashes, and its entries lie nearly in order:
+//! a snapshot taken segment by segment has each key group nearly in one piece, and sorts nothing.
 //!
 //! A freeze moves the table's mark and takes the list of dirty segments. A segment whose own mark
 //! is older belongs to the frozen image until it has been copied: by
@@ -17,11 +19,9 @@ use crate::state::State;
 
 use self::image::Frozen;
 use super::logic::SnapshotScope;
-use super::segment::{FULL, Segment};
+use super::segment::Segment;
 use super::span::HashSpan;
 
-/// The first bit of the routing hash that the directory uses.
-const DIRECTORY_SHIFT: u32 = 23;
 /// The directory uses at most 25 bits: 32 M segments.
 const MAX_DEPTH: u32 = 25;
 /// Removed keys that are remembered beside as many as there are entries; with more of them, the next
@@ -29,7 +29,44 @@ const MAX_DEPTH: u32 = 25;
 const REMOVED_LIMIT: usize = 4_096;
 
 /// Records whose look-ups wait for memory together.
-pub(crate) const AHEAD: usize = 32;
+const AHEAD: usize = 32;
+
+/// Records that are taken out of a batch one by one, and may be seen before.
+pub(crate) trait Records<R>: Iterator<Item = R> {
+    /// Those still to come.
+    fn coming(&self) -> &[R];
+}
+
+impl<R> Records<R> for std::vec::Drain<'_, R> {
+    #[inline]
+    fn coming(&self) -> &[R] {
+        self.as_slice()
+    }
+}
+
+/// The next few of some records.
+pub(crate) struct Next<'a, 'b, R> {
+    pub(crate) records: &'a mut std::vec::Drain<'b, R>,
+    pub(crate) count: usize,
+}
+
+impl<R> Iterator for Next<'_, '_, R> {
+    type Item = R;
+
+    #[inline]
+    fn next(&mut self) -> Option<R> {
+        self.count = self.count.checked_sub(1)?;
+        self.records.next()
+    }
+}
+
+impl<R> Records<R> for Next<'_, '_, R> {
+    #[inline]
+    fn coming(&self) -> &[R] {
+        let all = self.records.as_slice();
+        &all[..all.len().min(self.count)]
+    }
+}
 
 /// The place of an entry, until the table next changes its shape (by an insertion or a removal).
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +94,9 @@ pub struct Slot {
 /// assert_eq!(counts.len(), 2);
 /// ```
 pub struct KeyedTable<K, V> {
+    /// The segment of each prefix of `depth` bits of a hash.
     directory: Vec<u32>,
+    depth: u32,
     segments: Vec<Segment<K, V>>,
     len: usize,
     /// The number of freezes, plus one.
@@ -76,7 +115,7 @@ pub struct KeyedTable<K, V> {
     stored: bool,
     /// All hashes ever placed.
     span: Option<HashSpan>,
-    /// Where [`pop`](Self::pop) goes on.
+    /// Where [`pop`](Self::pop) goes on: a segment, and how many buckets at its end are empty.
     popped: (usize, usize),
 }
 
@@ -91,6 +130,7 @@ impl<K: Key, V: State> KeyedTable<K, V> {
     pub fn new() -> Self {
         Self {
             directory: Vec::new(),
+            depth: 0,
             segments: Vec::new(),
             len: 0,
             mark: 1,
@@ -138,7 +178,7 @@ impl<K: Key, V: State> KeyedTable<K, V> {
             self.settle(slot.segment);
         }
         self.segments[slot.segment as usize]
-            .change(slot.bucket as usize)
+            .change(slot.bucket as usize, mark)
             .expect("a slot of this table in its present shape")
     }
 
@@ -162,10 +202,12 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         let Some(index) = self.directory.get(self.index_of(hash)).copied() else {
             return Err(with);
         };
-        if self.segments[index as usize].dirty_in != self.mark {
-            self.settle(index);
+        let mark = self.mark;
+        let mut segment = &mut self.segments[index as usize];
+        if segment.dirty_in != mark {
+            segment = self.settle(index);
         }
-        self.segments[index as usize].change_key(hash, key, with, change)
+        segment.change_key(hash, key, mark, with, change)
     }
 
     /// The value of a key, to be changed, made first if the key is new.
@@ -178,45 +220,90 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         self.at(slot)
     }
 
-    /// Hashes the keys of the records that come next, and readies their look-ups.
-    ///
-    /// A look-up in a large table waits for memory, twice; those of a few records, done step by step
-    /// with no decision in between, wait together.
+    /// Takes in records: `change` changes the value of a key that is there, and `begin` inserts one
+    /// that is not. What either has to say about the record goes to `done`, with its key.
     #[inline]
-    pub(crate) fn look_ahead<'k>(
-        &self,
-        keys: impl Iterator<Item = &'k K> + Clone,
-        hashes: &mut [u64; AHEAD],
+    pub(crate) fn take_in<R, X, D>(
+        &mut self,
+        records: &mut impl Records<R>,
+        open: impl Fn(R) -> (K, X),
+        key_of: impl Fn(&R) -> &K,
+        change: impl Fn(&mut V, X) -> D,
+        begin: impl Fn(&mut Self, u64, K, X) -> Option<(K, D)>,
+        mut done: impl FnMut(K, D),
     ) {
-        for (hash, key) in hashes.iter_mut().zip(keys.clone()) {
-            *hash = hash_of(key);
-        }
-        if !self.is_large() {
-            return;
-        }
-        for (hash, _) in hashes.iter().zip(keys.clone()) {
-            self.segments[self.directory[self.index_of(*hash)] as usize].touch_tags(*hash);
-        }
-        for (hash, key) in hashes.iter().zip(keys) {
-            self.segments[self.directory[self.index_of(*hash)] as usize].touch_entry(*hash, key);
+        let mut hashes = [0; AHEAD];
+        loop {
+            if let [_] = self.segments[..] {
+                // Small tables lie in the nearest caches: what counts is the number of steps.
+                let mark = self.mark;
+                let mut segment = &mut self.segments[0];
+                if segment.dirty_in != mark {
+                    segment = self.settle(0);
+                }
+                let Some((hash, key, with)) = records.by_ref().find_map(|record| {
+                    let (key, with) = open(record);
+                    let hash = hash_of(&key);
+                    match segment.change_key(hash, &key, mark, with, &change) {
+                        Ok(said) => {
+                            done(key, said);
+                            None
+                        }
+                        Err(with) => Some((hash, key, with)),
+                    }
+                }) else {
+                    return;
+                };
+                if let Some((key, said)) = begin(self, hash, key, with) {
+                    done(key, said);
+                }
+                continue;
+            }
+            let coming = records.coming();
+            if coming.is_empty() {
+                return;
+            }
+            let count = coming.len().min(AHEAD);
+            self.look_ahead(coming.iter().map(&key_of), &mut hashes);
+            for (hash, record) in hashes.iter().zip(records.by_ref().take(count)) {
+                let (key, with) = open(record);
+                match self.change(*hash, &key, with, &change) {
+                    Ok(said) => done(key, said),
+                    Err(with) => {
+                        if let Some((key, said)) = begin(self, *hash, key, with) {
+                            done(key, said);
+                        }
+                    }
+                }
+            }
         }
     }
 
-    /// Whether the table is larger than the caches next to the processor.
+    /// Hashes the keys of the records that come next, and readies their look-ups.
+    ///
+    /// A look-up in a large table waits for memory; those of a few records, begun one behind the other
+    /// with no decision in between, wait together.
     #[inline]
-    fn is_large(&self) -> bool {
-        self.segments.len() >= 32
+    fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k K>, hashes: &mut [u64; AHEAD]) {
+        for (hash, key) in hashes.iter_mut().zip(keys) {
+            *hash = hash_of(key);
+        }
+        for hash in hashes {
+            if let Some(segment) = self.directory.get(self.index_of(*hash)) {
+                self.segments[*segment as usize].touch(*hash);
+            }
+        }
     }
 
     /// Adds a key that is not in the table.
+    #[cold]
+    #[inline(never)]
     pub fn insert(&mut self, hash: u64, key: K, value: V) -> Slot {
         let segment = self.segment_with_room(hash);
         if self.segments[segment as usize].dirty_in != self.mark {
             self.settle(segment);
         }
-        let slot = self.place(segment, hash, (key, value));
-        self.at(slot);
-        slot
+        self.place(segment, hash, (key, value), self.mark)
     }
 
     /// Removes a key.
@@ -225,6 +312,7 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         self.at(slot);
         let (key, value) = self.segments[slot.segment as usize].take(slot.bucket as usize)?;
         self.len -= 1;
+        self.popped = (0, 0);
         if self.stored && !self.replaces {
             if self.removed.len() < self.len.max(REMOVED_LIMIT) {
                 self.removed.push(key);
@@ -238,27 +326,25 @@ impl<K: Key, V: State> KeyedTable<K, V> {
 
     /// Removes any one entry: how a window that is due is emptied, a budget at a time.
     pub fn pop(&mut self) -> Option<(K, V)> {
-        while self.popped.0 < self.segments.len() {
-            let (segment, bucket) = self.popped;
-            // A freeze may stand between two calls, in the middle of a segment.
-            if self.segments[segment].dirty_in != self.mark {
-                self.settle(segment as u32);
+        while let Some(from) = self.segments.get_mut(self.popped.0) {
+            if from.len() == 0 {
+                self.popped = (self.popped.0 + 1, 0);
+                continue;
             }
-            let from = &mut self.segments[segment];
-            let count = if from.len() == 0 {
-                0
-            } else {
-                from.bucket_count()
-            };
-            for at in bucket..count {
-                if let Some(entry) = from.take(at) {
-                    self.popped.1 = at + 1;
+            // A freeze may stand between two calls, in the middle of a segment.
+            if from.dirty_in != self.mark {
+                self.settle(self.popped.0 as u32);
+                continue;
+            }
+            // From the end: so nothing stands behind an entry that would have to move.
+            while self.popped.1 < from.bucket_count() {
+                if let Some(entry) = from.take(from.bucket_count() - 1 - self.popped.1) {
                     self.len -= 1;
                     self.replaces = self.stored;
                     return Some(entry);
                 }
+                self.popped.1 += 1;
             }
-            self.popped = (segment + 1, 0);
         }
         None
     }
@@ -266,12 +352,13 @@ impl<K: Key, V: State> KeyedTable<K, V> {
     /// The place of a hash in the directory.
     #[inline]
     fn index_of(&self, hash: u64) -> usize {
-        // The length of the directory is a power of two, or zero: then nothing is found there.
-        (hash >> DIRECTORY_SHIFT) as usize & self.directory.len().wrapping_sub(1)
+        // `>> 1 >> (63 - depth)` avoids the overflow of `>> 64` for a directory of one segment.
+        (hash >> 1 >> (63 - self.depth)) as usize
     }
 
-    fn place(&mut self, segment: u32, hash: u64, entry: (K, V)) -> Slot {
-        let bucket = self.segments[segment as usize].place(hash, entry);
+    #[inline]
+    fn place(&mut self, segment: u32, hash: u64, entry: (K, V), mark: u64) -> Slot {
+        let bucket = self.segments[segment as usize].place(hash, entry, mark as u32);
         self.len += 1;
         self.span = Some(self.span.map_or(HashSpan::of(hash), |span| span.with(hash)));
         self.popped = (0, 0);
@@ -285,26 +372,22 @@ impl<K: Key, V: State> KeyedTable<K, V> {
     /// of it is copied before the change.
     #[cold]
     #[inline(never)]
-    fn settle(&mut self, index: u32) {
-        let segment = &mut self.segments[index as usize];
-        if segment.copied_in != self.mark {
-            let mut copied = Vec::new();
-            segment.copy(self.scope, &mut copied);
-            segment.copied_in = self.mark;
-            if !copied.is_empty() {
-                self.frozen.copied.push_back(copied);
-            }
+    fn settle(&mut self, index: u32) -> &mut Segment<K, V> {
+        if let Some(copied) = self.copy_segment(index) {
+            self.frozen.copied.push_back(copied);
         }
+        let segment = &mut self.segments[index as usize];
         if segment.dirty_in != self.mark {
             segment.dirty_in = self.mark;
             self.dirty.push(index);
         }
+        segment
     }
 
     /// The segment for a new key, with room for it.
     fn segment_with_room(&mut self, hash: u64) -> u32 {
         if self.directory.is_empty() {
-            self.segments.push(Segment::new(self.mark, 0, 0));
+            self.segments.push(Segment::new(self.mark, 0, 0, 0));
             self.directory.push(0);
         }
         loop {
@@ -315,14 +398,10 @@ impl<K: Key, V: State> KeyedTable<K, V> {
             }
             // The shape of a segment changes below, so that the frozen part of it goes first.
             self.settle(index);
-            let segment = &mut self.segments[index as usize];
-            if segment.len() <= FULL / 2 {
-                segment.rebuild((segment.len() * 2).max(3));
-            } else if self.may_split(index) {
+            if self.segments[index as usize].is_full() && self.may_split(index) {
                 self.split(index, hash);
             } else {
-                let segment = &mut self.segments[index as usize];
-                segment.rebuild(segment.len() * 2);
+                self.segments[index as usize].grow();
             }
         }
     }
@@ -331,25 +410,24 @@ impl<K: Key, V: State> KeyedTable<K, V> {
     /// would outgrow the entries.
     fn may_split(&self, index: u32) -> bool {
         let depth = self.segments[index as usize].depth;
-        let doubles = 1 << depth == self.directory.len();
+        let doubles = depth == self.depth;
         depth < MAX_DEPTH && !(doubles && self.directory.len() >= 64 * self.segments.len())
     }
 
     fn split(&mut self, index: u32, hash: u64) {
         let depth = self.segments[index as usize].depth;
-        if 1 << depth == self.directory.len() {
-            self.directory.extend_from_within(..);
+        if depth == self.depth {
+            self.directory = self.directory.iter().flat_map(|at| [*at, *at]).collect();
+            self.depth += 1;
         }
         let upper = self.segments.len() as u32;
-        let bit = 1_u64 << depth;
-        let split_off = self.segments[index as usize].split(bit << DIRECTORY_SHIFT);
+        let split_off = self.segments[index as usize].split();
         self.segments.push(split_off);
         self.dirty.push(upper);
-        // The places of the segment agree in the bits below `bit`; those with it go to the new half.
-        let first = (self.index_of(hash) & (bit as usize - 1)) | bit as usize;
-        for at in (first..self.directory.len()).step_by(2 * bit as usize) {
-            self.directory[at] = upper;
-        }
+        // The places of a segment are neighbours; the upper half of them goes to the new one.
+        let count = 1 << (self.depth - depth);
+        let first = self.index_of(hash) & !(count - 1);
+        self.directory[first + count / 2..first + count].fill(upper);
     }
 }
 

@@ -105,8 +105,6 @@ pub(super) struct Panes<K, A> {
     closed: Vec<(Namespace, KeyedTable<K, A>)>,
     /// What the next increment has to take back of closed windows.
     cleared: Vec<(Namespace, HashSpan)>,
-    /// A table that stays empty.
-    nothing: KeyedTable<K, A>,
 }
 
 impl<K: Key, A: State> Panes<K, A> {
@@ -117,7 +115,6 @@ impl<K: Key, A: State> Panes<K, A> {
             by_end: BTreeMap::new(),
             closed: Vec::new(),
             cleared: Vec::new(),
-            nothing: KeyedTable::new(),
         }
     }
 
@@ -146,12 +143,6 @@ impl<K: Key, A: State> Panes<K, A> {
     #[inline]
     pub(super) fn at(&mut self, slot: usize) -> &mut Pane<K, A> {
         &mut self.slots[slot]
-    }
-
-    /// The table that records to come will most likely look into; an empty one for none.
-    #[inline]
-    pub(super) fn table_ahead(&self, slot: Option<&usize>) -> &KeyedTable<K, A> {
-        slot.map_or(&self.nothing, |slot| &self.slots[*slot].waiting)
     }
 
     pub(super) fn get(&mut self, end: i64) -> Option<&mut Pane<K, A>> {

@@ -10,11 +10,14 @@ use crate::record::{Keyed, Rec, Timed, Unkeyed, Windowed};
 use crate::schema::Schema;
 use crate::state::frames::{self, Frame, FrozenPiece, LogicKind, Namespace, Preamble};
 use crate::state::span::HashSpan;
-use crate::state::{AHEAD, FrozenChunk, KeyedLogic, KeyedTable, Progress, SnapshotScope, State};
+use crate::state::{FrozenChunk, KeyedLogic, KeyedTable, Next, Progress, SnapshotScope, State};
 
 use super::aggregator::Aggregator;
 use super::grid::Grid;
 use super::pane::Panes;
+
+/// Records that are looked at together: most often all of them are in one window.
+const BLOCK: usize = 256;
 
 /// The stage of tumbling and sliding windows.
 ///
@@ -109,10 +112,8 @@ impl<K: Key, T: 'static, G: Aggregator<T>> PaneWindows<K, T, G> {
     }
 
     /// Adds a record to its windows.
-    #[inline]
     fn add(
         &mut self,
-        hash: u64,
         rec: <Self as KeyedLogic>::In,
         out: &mut Vec<<Self as KeyedLogic>::Out>,
         late: &mut Vec<<Self as KeyedLogic>::In>,
@@ -122,7 +123,14 @@ impl<K: Key, T: 'static, G: Aggregator<T>> PaneWindows<K, T, G> {
         }
         if self.present.one_open {
             let table = &mut self.panes.at(self.present.slots[0]).waiting;
-            add_to_one(table, &self.aggregator, hash, rec);
+            let (Keyed(key), aggregator) = (rec.key, &self.aggregator);
+            let hash = hash_of(&key);
+            let added = table.change(hash, &key, rec.value, |acc, value| {
+                aggregator.add(acc, value);
+            });
+            if let Err(value) = added {
+                table.insert(hash, key, aggregator.first(value));
+            }
         } else if self.present.slots.is_empty() {
             late.push(rec);
         } else {
@@ -218,25 +226,25 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
         self.watermark = self.watermark.max(watermark);
         // Windows may have closed since the last batch.
         self.present.forget();
-        let mut hashes = [0; AHEAD];
         let mut records = batch.drain(..);
         while let Some(first) = records.as_slice().first() {
             if !self.present.holds(first.time.0) {
                 self.look_up(first.time.0);
             }
             let next = records.as_slice();
-            let next = &next[..next.len().min(AHEAD)];
-            let all_here = next.iter().all(|rec| self.present.holds(rec.time.0));
-            let keys = next.iter().map(|rec| &rec.key.0);
-            let table = self.panes.table_ahead(self.present.slots.first());
-            table.look_ahead(keys, &mut hashes);
-            let next = hashes.iter().zip(records.by_ref().take(AHEAD));
+            let count = next.len().min(BLOCK);
+            let all_here = next[..count]
+                .iter()
+                .fold(true, |all, rec| all & self.present.holds(rec.time.0));
+            let mut next = Next {
+                records: &mut records,
+                count,
+            };
             if all_here && self.present.one_open {
                 let table = &mut self.panes.at(self.present.slots[0]).waiting;
-                let aggregator = &self.aggregator;
-                next.for_each(|(hash, rec)| add_to_one(table, aggregator, *hash, rec));
+                add_to_one(table, &self.aggregator, &mut next);
             } else {
-                next.for_each(|(hash, rec)| self.add(*hash, rec, out, late));
+                next.for_each(|rec| self.add(rec, out, late));
             }
         }
     }
@@ -277,7 +285,7 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
                 let Some(piece) = table.copy_frozen(left) else {
                     return true;
                 };
-                left = left.saturating_sub(piece.entries.len().max(1));
+                left = left.saturating_sub(piece.len().max(1));
                 pieces.push((namespace, piece));
             }
             false
@@ -351,20 +359,24 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
     }
 }
 
-/// Adds a record to a window that has not fired.
+/// Adds records to a window that has not fired.
 #[inline]
 fn add_to_one<K: Key, T, G: Aggregator<T>>(
     table: &mut KeyedTable<K, G::Acc>,
     aggregator: &G,
-    hash: u64,
-    rec: Rec<Keyed<K>, Timed, T>,
+    records: &mut Next<'_, '_, Rec<Keyed<K>, Timed, T>>,
 ) {
-    let added = table.change(hash, &rec.key.0, rec.value, |acc, value| {
-        aggregator.add(acc, value);
-    });
-    if let Err(value) = added {
-        table.insert(hash, rec.key.0, aggregator.first(value));
-    }
+    table.take_in(
+        records,
+        |rec| (rec.key.0, rec.value),
+        |rec| &rec.key.0,
+        |acc, value| aggregator.add(acc, value),
+        |table, hash, key, value| {
+            table.insert(hash, key, aggregator.first(value));
+            None
+        },
+        |_, ()| {},
+    );
 }
 
 /// Lets `change` restore the table of a namespace, and leaves no empty window behind.

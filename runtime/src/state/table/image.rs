@@ -61,27 +61,35 @@ impl<K: Key, V: State> KeyedTable<K, V> {
 
     /// Hands over about `budget` entries of the frozen image; `None` when all were handed over.
     pub(crate) fn copy_frozen(&mut self, budget: usize) -> Option<FrozenPiece<K, V>> {
-        let removed = std::mem::take(&mut self.frozen.removed);
-        let mut entries = Vec::new();
-        while entries.len() < budget.max(1) {
+        let mut piece = FrozenPiece {
+            removed: std::mem::take(&mut self.frozen.removed),
+            entries: Vec::new(),
+        };
+        while piece.len() < budget.max(1) {
             if let Some(copied) = self.frozen.copied.pop_front() {
-                if entries.is_empty() {
-                    entries = copied;
-                } else {
-                    entries.extend(copied);
-                }
-                continue;
-            }
-            let Some(index) = self.frozen.segments.next() else {
+                piece.entries.push(copied);
+            } else if let Some(index) = self.frozen.segments.next() {
+                piece.entries.extend(self.copy_segment(index));
+            } else {
                 break;
-            };
-            let segment = &mut self.segments[index as usize];
-            if segment.copied_in != self.mark {
-                segment.copy(self.scope, &mut entries);
-                segment.copied_in = self.mark;
             }
         }
-        (!entries.is_empty() || !removed.is_empty()).then_some(FrozenPiece { removed, entries })
+        (!piece.removed.is_empty() || !piece.entries.is_empty()).then_some(piece)
+    }
+
+    /// Copies what the frozen image holds of a segment, unless it was copied before.
+    pub(super) fn copy_segment(&mut self, index: u32) -> Option<Vec<(K, V)>> {
+        let segment = &mut self.segments[index as usize];
+        if segment.copied_in == self.mark {
+            return None;
+        }
+        segment.copied_in = self.mark;
+        let copied = match self.scope {
+            SnapshotScope::Full => segment.copy_all(),
+            // What changed between the two last freezes.
+            SnapshotScope::Increment => segment.copy_changed(self.mark - 1),
+        };
+        (!copied.is_empty()).then_some(copied)
     }
 
     /// Whether any of the frozen image is still to be handed over.
@@ -100,11 +108,11 @@ impl<K: Key, V: State> KeyedTable<K, V> {
     pub(crate) fn restore(&mut self, hash: u64, key: K, value: V) {
         self.stored = true;
         if let Some(slot) = self.find(hash, &key) {
-            let at = self.segments[slot.segment as usize].overwrite(slot.bucket as usize);
+            let at = self.segments[slot.segment as usize].change(slot.bucket as usize, 0);
             *at.expect("the slot was found just now") = value;
         } else {
             let segment = self.segment_with_room(hash);
-            self.place(segment, hash, (key, value));
+            self.place(segment, hash, (key, value), 0);
         }
     }
 
@@ -113,19 +121,25 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         if let Some(slot) = self.find(hash, key) {
             self.segments[slot.segment as usize].take(slot.bucket as usize);
             self.len -= 1;
+            self.popped = (0, 0);
         }
     }
 
     /// Takes back all entries of earlier snapshots in a span.
     pub(crate) fn restore_clear(&mut self, span: HashSpan) {
+        self.popped = (0, 0);
         for segment in &mut self.segments {
-            for bucket in 0..segment.bucket_count() {
+            let mut bucket = 0;
+            while bucket < segment.bucket_count() {
                 if segment
                     .key(bucket)
                     .is_some_and(|key| span.contains(hash_of(key)))
                 {
+                    // Another entry may have moved up to this bucket.
                     segment.take(bucket);
                     self.len -= 1;
+                } else {
+                    bucket += 1;
                 }
             }
         }
