@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use flowdsl::builder::tumbling;
 use flowdsl::prelude::*;
-use flowdsl::runtime::connector::{Barrier, PendingCommit, Sink, SinkContext, SinkGuarantee, SinkWriter};
+use flowdsl::runtime::connector::{
+    Barrier, PendingCommit, Sink, SinkContext, SinkGuarantee, SinkWriter,
+};
 use flowdsl::runtime::ids::Epoch;
 use flowdsl::{Environment, Result};
 
@@ -16,21 +18,39 @@ use crate::work::{Checksum, Measured, WINDOW_MS, Work, fold, is_even, key, readi
 /// # Panics
 ///
 /// If the job fails, or the machine has no room for its checkpoints.
-pub(crate) fn run(work: Work, workers: usize, interval: Option<Duration>, records: u64) -> Measured {
+pub(crate) fn run(
+    work: Work,
+    workers: usize,
+    interval: Option<Duration>,
+    records: u64,
+) -> Measured {
     let total = Total::default();
     let job = job(work, workers, records, total.clone());
     let dir = tempfile::tempdir().expect("a temporary directory can be made");
     let options = Options::new().workers(workers);
     let options = match interval {
         None => options.without_checkpoints(),
-        Some(interval) => options.checkpoint_dir(dir.path()).checkpoint_interval(interval),
+        Some(interval) => options
+            .checkpoint_dir(dir.path())
+            .checkpoint_interval(interval),
     };
     let environment = Environment::default();
     let start = Instant::now();
-    let report = job.run_in(&options, &environment).expect("the job runs to its end");
+    let report = job
+        .run_in(&options, &environment)
+        .expect("the job runs to its end");
     let elapsed = start.elapsed();
-    let checkpoints_completed = if interval.is_some() { report.metrics.checkpoints } else { 0 };
-    Measured { records: report.metrics.records_in, elapsed, checksum: total.take(), checkpoints_completed }
+    let checkpoints_completed = if interval.is_some() {
+        report.metrics.checkpoints
+    } else {
+        0
+    };
+    Measured {
+        records: report.metrics.records_in,
+        elapsed,
+        checksum: total.take(),
+        checkpoints_completed,
+    }
 }
 
 fn job(work: Work, workers: usize, records: u64, total: Total) -> Job {
@@ -84,7 +104,10 @@ impl Sink<u64> for Total {
     }
 
     fn open(&self, _: &SinkContext) -> Result<Sum> {
-        Ok(Sum { here: Checksum::default(), total: self.clone() })
+        Ok(Sum {
+            here: Checksum::default(),
+            total: self.clone(),
+        })
     }
 }
 

@@ -22,7 +22,12 @@ impl Job {
     /// The name stands in the job's checkpoints and beside its output: a job of another name is
     /// refused there.
     pub fn new(name: &str, body: impl Fn(&Flow<'_>) + Send + Sync + 'static) -> Self {
-        Self { spec: JobSpec { name: name.into(), body: Arc::new(move |graph| body(&Flow::new(graph))) } }
+        Self {
+            spec: JobSpec {
+                name: name.into(),
+                body: Arc::new(move |graph| body(&Flow::new(graph))),
+            },
+        }
     }
 
     /// The same job under another name.
@@ -64,6 +69,8 @@ impl Job {
 
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("name", &self.spec.name).finish_non_exhaustive()
+        f.debug_struct("Job")
+            .field("name", &self.spec.name)
+            .finish_non_exhaustive()
     }
 }

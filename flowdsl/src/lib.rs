@@ -41,7 +41,6 @@ pub mod __private;
 struct Readme;
 
 pub use builder::Flow;
-pub use flowdsl_macros::{Key, State};
 /// A flow: a pipeline that reads as its diagram, checked by the compiler. It is a [`Job`].
 ///
 /// ```
@@ -120,6 +119,7 @@ pub use flowdsl_macros::{Key, State};
 /// origin that it begins with; a window and the stage behind it have one id, that of the latter. Two
 /// stages with state may not have one id: name one with `as`.
 pub use flowdsl_macros::flow;
+pub use flowdsl_macros::{Key, State};
 // A trait and a derive of one name each.
 pub use flowdsl_runtime::key::Key;
 pub use flowdsl_runtime::state::State;

@@ -1,8 +1,10 @@
 //! What a file with a flow in it usually needs.
 
-pub use flowdsl_runtime::connector::{Collect, Csv, Discard, File, ForEach, Generator, Jsonl, Memory, Roll, Stdout};
 #[cfg(feature = "parquet")]
 pub use flowdsl_runtime::connector::Parquet;
+pub use flowdsl_runtime::connector::{
+    Collect, Csv, Discard, File, ForEach, Generator, Jsonl, Memory, Roll, Stdout,
+};
 pub use flowdsl_runtime::record::{KeyValue, RecordError, Windowed};
 pub use flowdsl_runtime::settings::Options;
 pub use flowdsl_runtime::window::{Aggregate, Aggregates};

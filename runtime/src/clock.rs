@@ -24,12 +24,18 @@ impl Clock {
     /// The system's clock.
     pub fn system() -> Self {
         let now = Instant::now();
-        Self { time: Source::System(now), real: now }
+        Self {
+            time: Source::System(now),
+            real: now,
+        }
     }
 
     /// A clock that stands still until [`Clock::advance`] moves it.
     pub fn manual() -> Self {
-        Self { time: Source::Manual(Arc::new(AtomicU64::new(0))), real: Instant::now() }
+        Self {
+            time: Source::Manual(Arc::new(AtomicU64::new(0))),
+            real: Instant::now(),
+        }
     }
 
     /// Time since the clock was made; never goes backwards.
@@ -49,7 +55,11 @@ impl Clock {
     /// How long to wait where a pause is polite and changes no result: not at all on a clock that
     /// is moved by hand, since nobody may move it.
     pub(crate) fn pause(&self, wanted: Duration) -> Duration {
-        if self.is_manual() { Duration::ZERO } else { wanted }
+        if self.is_manual() {
+            Duration::ZERO
+        } else {
+            wanted
+        }
     }
 
     /// Whether the clock stands still until it is moved by hand.
@@ -67,9 +77,9 @@ impl Clock {
     /// Milliseconds since the Unix epoch, for names and reports, never for decisions.
     pub fn unix_millis(&self) -> u64 {
         match &self.time {
-            Source::System(_) => {
-                SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
-            }
+            Source::System(_) => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |d| d.as_millis() as u64),
             Source::Manual(nanos) => nanos.load(Ordering::SeqCst) / 1_000_000,
         }
     }

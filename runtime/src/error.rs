@@ -63,7 +63,11 @@ struct Inner {
 impl Error {
     /// An error of `kind` with this message.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), stage: None }))
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            stage: None,
+        }))
     }
 
     /// The user's program, settings or input are wrong.

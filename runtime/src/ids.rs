@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 /// The span of input between two barriers; also the number of the checkpoint that closes it.
 ///
 /// The first epoch of a fresh job is 1. Epoch 0 is never closed by a checkpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Epoch(pub u64);
 
 impl Epoch {
@@ -28,7 +30,9 @@ impl fmt::Display for Epoch {
 }
 
 /// The n-th incarnation of a job; a newer one fences all older ones.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Generation(pub u64);
 
 impl Generation {
@@ -46,7 +50,9 @@ impl fmt::Display for Generation {
 }
 
 /// Index of one worker (one timely thread) among all workers of the job.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct WorkerIndex(pub u32);
 
 impl WorkerIndex {
@@ -128,7 +134,9 @@ impl fmt::Display for SplitId {
 }
 
 /// The smallest unit of keyed state that moves when a job is rescaled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct KeyGroup(pub u16);
 
 /// The number of key groups of a job: a power of two, fixed for the job's life.
@@ -141,7 +149,11 @@ impl KeyGroupCount {
 
     /// A count of key groups, if `count` is a power of two of at most 32,768.
     pub const fn new(count: u32) -> Option<Self> {
-        if count.is_power_of_two() && count <= 32_768 { Some(Self(count)) } else { None }
+        if count.is_power_of_two() && count <= 32_768 {
+            Some(Self(count))
+        } else {
+            None
+        }
     }
 
     /// The number itself.
@@ -166,7 +178,10 @@ impl KeyGroupCount {
     /// The contiguous range of key groups that `worker` owns, with `worker_count` workers.
     pub fn range_of(self, worker: WorkerIndex, worker_count: usize) -> KeyGroupRange {
         let bound = |w: usize| (w * self.0 as usize).div_ceil(worker_count) as u32;
-        KeyGroupRange { start: bound(worker.index()), end: bound(worker.index() + 1) }
+        KeyGroupRange {
+            start: bound(worker.index()),
+            end: bound(worker.index() + 1),
+        }
     }
 }
 
@@ -209,8 +224,14 @@ mod tests {
                 for group in (0..groups.get()).map(|g| KeyGroup(g as u16)) {
                     let owner = groups.worker_of(group, worker_count);
                     for w in 0..worker_count {
-                        let holds = groups.range_of(WorkerIndex(w as u32), worker_count).contains(group);
-                        assert_eq!(holds, w == owner.index(), "{group:?} of {groups:?} on {worker_count} workers");
+                        let holds = groups
+                            .range_of(WorkerIndex(w as u32), worker_count)
+                            .contains(group);
+                        assert_eq!(
+                            holds,
+                            w == owner.index(),
+                            "{group:?} of {groups:?} on {worker_count} workers"
+                        );
                     }
                 }
             }
@@ -223,7 +244,10 @@ mod tests {
         assert_eq!(groups.group_of(0), KeyGroup(0));
         assert_eq!(groups.group_of(u64::MAX), KeyGroup(255));
         assert_eq!(groups.group_of(1 << 56), KeyGroup(1));
-        assert_eq!(KeyGroupCount::new(1).map(|g| g.group_of(u64::MAX)), Some(KeyGroup(0)));
+        assert_eq!(
+            KeyGroupCount::new(1).map(|g| g.group_of(u64::MAX)),
+            Some(KeyGroup(0))
+        );
         assert_eq!(KeyGroupCount::new(3), None);
     }
 }

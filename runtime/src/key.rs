@@ -94,7 +94,9 @@ macro_rules! integer_keys {
         }
     )*};
 }
-integer_keys!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, bool, char);
+integer_keys!(
+    u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, bool, char
+);
 
 impl Key for u128 {
     #[inline]

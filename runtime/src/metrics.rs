@@ -40,7 +40,10 @@ pub struct MetricsSnapshot {
 impl Metrics {
     /// New counters.
     pub fn new() -> Self {
-        Self { watermark: AtomicI64::new(i64::MIN), ..Self::default() }
+        Self {
+            watermark: AtomicI64::new(i64::MIN),
+            ..Self::default()
+        }
     }
 
     pub(crate) fn add_records_in(&self, n: u64) {

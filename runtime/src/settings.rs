@@ -21,7 +21,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { edge_records: 65_536, batch_records: 4_096, open_splits: 64, rate: None }
+        Self {
+            edge_records: 65_536,
+            batch_records: 4_096,
+            open_splits: 64,
+            rate: None,
+        }
     }
 }
 
@@ -84,7 +89,10 @@ pub struct Options {
 impl Options {
     /// The defaults: one worker, checkpoints in memory.
     pub fn new() -> Self {
-        Self { worker_count: 1, ..Self::default() }
+        Self {
+            worker_count: 1,
+            ..Self::default()
+        }
     }
 
     /// Runs on this many workers.
@@ -144,22 +152,44 @@ impl Options {
         let groups = self.key_groups.get() as usize;
         check(
             self.worker_count <= groups,
-            format!("{} workers share {groups} key groups: set `key_groups` to at least the number of workers", self.worker_count),
+            format!(
+                "{} workers share {groups} key groups: set `key_groups` to at least the number of workers",
+                self.worker_count
+            ),
         );
         let checkpoints = &self.checkpoints;
         check(
             checkpoints.interval.is_none_or(|i| !i.is_zero()),
             "the checkpoint interval is zero: the shortest useful one is some milliseconds".into(),
         );
-        check(!checkpoints.timeout.is_zero(), "the checkpoint timeout is zero: every checkpoint would be given up".into());
-        check(checkpoints.retained >= 1, "no checkpoint is retained: keep at least 1, or a crash loses the job".into());
-        check(self.limits.edge_records >= 1, "`edge_records` is zero: nothing could be sent".into());
-        check(self.limits.batch_records >= 1, "`batch_records` is zero: nothing could be sent".into());
-        check(self.limits.open_splits >= 1, "`open_splits` is zero: nothing could be read".into());
+        check(
+            !checkpoints.timeout.is_zero(),
+            "the checkpoint timeout is zero: every checkpoint would be given up".into(),
+        );
+        check(
+            checkpoints.retained >= 1,
+            "no checkpoint is retained: keep at least 1, or a crash loses the job".into(),
+        );
+        check(
+            self.limits.edge_records >= 1,
+            "`edge_records` is zero: nothing could be sent".into(),
+        );
+        check(
+            self.limits.batch_records >= 1,
+            "`batch_records` is zero: nothing could be sent".into(),
+        );
+        check(
+            self.limits.open_splits >= 1,
+            "`open_splits` is zero: nothing could be read".into(),
+        );
         check(
             self.limits.rate.is_none_or(|r| r.is_finite() && r > 0.0),
             "the rate must be a positive number of records a second".into(),
         );
-        if wrong.is_empty() { Ok(()) } else { Err(Error::invalid(wrong.join("; "))) }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::invalid(wrong.join("; ")))
+        }
     }
 }

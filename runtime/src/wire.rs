@@ -32,7 +32,9 @@ impl BuildId {
     /// `Unavailable` if the executable cannot be read.
     pub fn of_executable(disk: &dyn Disk) -> Result<Self> {
         let bytes = std::env::current_exe().and_then(|path| disk.read(&path));
-        let bytes = bytes.map_err(|e| Error::unavailable(format!("the running executable cannot be read: {e}")))?;
+        let bytes = bytes.map_err(|e| {
+            Error::unavailable(format!("the running executable cannot be read: {e}"))
+        })?;
         Ok(Self(xxhash_rust::xxh3::xxh3_64(&bytes)))
     }
 
@@ -116,18 +118,28 @@ impl Aligned {
     /// A copy of some bytes, aligned.
     pub fn copy_of(bytes: &[u8]) -> Self {
         let (chunks, rest) = bytes.as_chunks::<16>();
-        let mut words: Vec<u128> = chunks.iter().map(|chunk| u128::from_ne_bytes(*chunk)).collect();
+        let mut words: Vec<u128> = chunks
+            .iter()
+            .map(|chunk| u128::from_ne_bytes(*chunk))
+            .collect();
         if !rest.is_empty() {
             let mut last = [0; 16];
             last[..rest.len()].copy_from_slice(rest);
             words.push(u128::from_ne_bytes(last));
         }
-        Self { words, len: bytes.len() }
+        Self {
+            words,
+            len: bytes.len(),
+        }
     }
 
     /// The bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let mut bytes: Vec<u8> = self
+            .words
+            .iter()
+            .flat_map(|word| word.to_ne_bytes())
+            .collect();
         bytes.truncate(self.len);
         bytes
     }
@@ -136,7 +148,12 @@ impl Aligned {
     fn as_bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: every byte of a `u128` is initialised, `u8` has no alignment and every bit pattern
         // is one, the words are borrowed for as long as the view, and `len` is at most their bytes.
-        let all = unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().cast::<u8>(), self.words.len() * 16) };
+        let all = unsafe {
+            std::slice::from_raw_parts_mut(
+                self.words.as_mut_ptr().cast::<u8>(),
+                self.words.len() * 16,
+            )
+        };
         &mut all[..self.len]
     }
 }
@@ -179,15 +196,27 @@ pub fn decode<T: Plain>(mut bytes: Aligned, build: BuildId) -> Result<Vec<T>> {
     let Some((header, mut records)) = bytes.as_bytes_mut().split_at_mut_checked(HEADER) else {
         return Err(Error::corrupt("a batch is shorter than its header"));
     };
-    let word = |at: usize| header.as_chunks::<8>().0.get(at).map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let word = |at: usize| {
+        header
+            .as_chunks::<8>()
+            .0
+            .get(at)
+            .map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    };
     if word(0) != MAGIC || word(1) != build.0 || word(2) != shape_of::<T>() {
         return Err(Error::incompatible(
             "a batch was written by another build, or for another type: all processes of a job run one executable",
         ));
     }
-    let count = usize::try_from(word(3)).ok().filter(|count| count.checked_mul(size_of::<T>()) == Some(records.len()));
+    let count = usize::try_from(word(3))
+        .ok()
+        .filter(|count| count.checked_mul(size_of::<T>()) == Some(records.len()));
     let Some(count) = count else {
-        return Err(Error::corrupt(format!("a batch of {} records has {} bytes", word(3), records.len())));
+        return Err(Error::corrupt(format!(
+            "a batch of {} records has {} bytes",
+            word(3),
+            records.len()
+        )));
     };
     let mut decoded = Vec::with_capacity(count);
     for _ in 0..count {
@@ -196,7 +225,9 @@ pub fn decode<T: Plain>(mut bytes: Aligned, build: BuildId) -> Result<Vec<T>> {
         // buffer is aligned to 16, the header is 32 long, and records lie at multiples of their size,
         // which is a multiple of their alignment.
         let next = unsafe { abomonation::decode::<T>(records) };
-        let Some((record, rest)) = next else { return Err(Error::corrupt("a batch ends within a record")) };
+        let Some((record, rest)) = next else {
+            return Err(Error::corrupt("a batch ends within a record"));
+        };
         decoded.push(*record);
         records = rest;
     }
@@ -219,11 +250,20 @@ mod tests {
     #[test]
     fn plain_records_come_back_as_they_were() {
         let pairs: Vec<(u64, f64)> = (0..1_000).map(|i| (i, i as f64 / 3.0)).collect();
-        assert_eq!(decode::<(u64, f64)>(encode(&pairs, BUILD), BUILD).expect("own bytes"), pairs);
+        assert_eq!(
+            decode::<(u64, f64)>(encode(&pairs, BUILD), BUILD).expect("own bytes"),
+            pairs
+        );
         let arrays = [[1_u16, 2, 3, 4], [5, 6, 7, 8]];
-        assert_eq!(decode::<[u16; 4]>(encode(&arrays, BUILD), BUILD).expect("own bytes"), arrays);
+        assert_eq!(
+            decode::<[u16; 4]>(encode(&arrays, BUILD), BUILD).expect("own bytes"),
+            arrays
+        );
         let none: [u8; 0] = [];
-        assert_eq!(decode::<u8>(encode(&none, BUILD), BUILD).expect("own bytes"), none);
+        assert_eq!(
+            decode::<u8>(encode(&none, BUILD), BUILD).expect("own bytes"),
+            none
+        );
     }
 
     #[test]
@@ -231,24 +271,41 @@ mod tests {
         let bytes = encode(&[1_u32, 2, 3], BUILD).to_bytes();
         // As they lie in a receive buffer: one off.
         let received = [&[0], &bytes[..]].concat();
-        assert_eq!(decode::<u32>(Aligned::copy_of(&received[1..]), BUILD).expect("own bytes"), [1, 2, 3]);
+        assert_eq!(
+            decode::<u32>(Aligned::copy_of(&received[1..]), BUILD).expect("own bytes"),
+            [1, 2, 3]
+        );
     }
 
     #[test]
     fn another_build_another_type_and_another_length_are_refused() {
         let bytes = encode(&[1_u64, 2], BUILD);
         let kind = |result: Result<Vec<u64>>| result.expect_err("refused").kind();
-        assert_eq!(kind(decode(bytes.clone(), BuildId::new(43))), ErrorKind::Incompatible);
-        assert_eq!(decode::<i64>(bytes.clone(), BUILD).expect_err("refused").kind(), ErrorKind::Incompatible);
+        assert_eq!(
+            kind(decode(bytes.clone(), BuildId::new(43))),
+            ErrorKind::Incompatible
+        );
+        assert_eq!(
+            decode::<i64>(bytes.clone(), BUILD)
+                .expect_err("refused")
+                .kind(),
+            ErrorKind::Incompatible
+        );
         let all = bytes.to_bytes();
         for len in 0..all.len() {
-            assert!(decode::<u64>(Aligned::copy_of(&all[..len]), BUILD).is_err(), "{len} bytes");
+            assert!(
+                decode::<u64>(Aligned::copy_of(&all[..len]), BUILD).is_err(),
+                "{len} bytes"
+            );
         }
     }
 
     #[test]
     fn two_looks_at_one_executable_agree() {
         let disk = crate::storage::RealDisk;
-        assert_eq!(BuildId::of_executable(&disk).expect("readable"), BuildId::of_executable(&disk).expect("readable"));
+        assert_eq!(
+            BuildId::of_executable(&disk).expect("readable"),
+            BuildId::of_executable(&disk).expect("readable")
+        );
     }
 }

@@ -32,7 +32,13 @@ struct Row {
 impl From<Windowed<String, (u64, i64, i64)>> for Row {
     fn from(window: Windowed<String, (u64, i64, i64)>) -> Self {
         let (count, sum_delay, max_delay) = window.value;
-        Self { origin: window.key, window_start_ms: window.start, count, sum_delay, max_delay }
+        Self {
+            origin: window.key,
+            window_start_ms: window.start,
+            count,
+            sum_delay,
+            max_delay,
+        }
     }
 }
 
@@ -74,8 +80,16 @@ fn check(input: &Path, golden: impl Fn(Windows) -> Golden, worker_count: usize) 
     for (query, windows) in [("hourly", Windows::Hourly), ("sliding", Windows::Sliding)] {
         let lines = sorted_lines(&output.join(query)).expect("whole files");
         let golden = golden(windows);
-        assert_eq!(lines.len(), golden.rows, "rows of {query} with {worker_count} workers");
-        assert_eq!(digest_of(&lines), golden.digest, "{query} with {worker_count} workers");
+        assert_eq!(
+            lines.len(),
+            golden.rows,
+            "rows of {query} with {worker_count} workers"
+        );
+        assert_eq!(
+            digest_of(&lines),
+            golden.digest,
+            "{query} with {worker_count} workers"
+        );
     }
 }
 
@@ -89,7 +103,10 @@ fn the_extract_gives_the_golden_digests_on_any_number_of_workers() {
 #[test]
 fn all_three_million_flights_give_the_golden_digests_on_any_number_of_workers() {
     let Some(input) = data::full_file() else {
-        data::leave_out("the golden queries over 3,000,000 flights", "the full file is not there");
+        data::leave_out(
+            "the golden queries over 3,000,000 flights",
+            "the full file is not there",
+        );
         return;
     };
     for worker_count in [1, 2, 4] {

@@ -36,7 +36,10 @@ fn an_unlimited_source_runs_no_further_ahead_of_a_slow_sink_than_its_credit() {
                     std::hint::spin_loop();
                 }
                 let written = count.fetch_add(1, Ordering::Relaxed) + 1;
-                ahead.fetch_max(metrics.snapshot().records_in.saturating_sub(written), Ordering::Relaxed);
+                ahead.fetch_max(
+                    metrics.snapshot().records_in.saturating_sub(written),
+                    Ordering::Relaxed,
+                );
                 if written == WRITTEN {
                     handle.crash();
                 }
@@ -47,7 +50,12 @@ fn an_unlimited_source_runs_no_further_ahead_of_a_slow_sink_than_its_credit() {
     assert!(outcome.is_err(), "the job was ended by the test");
     let after = resident_kib();
     let furthest = furthest.load(Ordering::Relaxed);
-    eprintln!("at most {furthest} records on their way; resident memory {before:?} -> {after:?} KiB");
+    eprintln!(
+        "at most {furthest} records on their way; resident memory {before:?} -> {after:?} KiB"
+    );
     // A sender begins with credit for 1,024 records, and one batch may overshoot it.
-    assert!(furthest <= WORKERS * 4_096, "{furthest} records were on their way to a sink of 1 ms a record");
+    assert!(
+        furthest <= WORKERS * 4_096,
+        "{furthest} records were on their way to a sink of 1 ms a record"
+    );
 }

@@ -28,12 +28,20 @@ pub struct Flow<'s> {
 }
 
 /// The records that a source could not read.
-type Malformed<'s> =
-    Stream<'s, EdgeOrigin<'s, Rec<Unkeyed, Untimed, RecordError>>, Start<Rec<Unkeyed, Untimed, RecordError>>, Unkeyed, Untimed, RecordError>;
+type Malformed<'s> = Stream<
+    's,
+    EdgeOrigin<'s, Rec<Unkeyed, Untimed, RecordError>>,
+    Start<Rec<Unkeyed, Untimed, RecordError>>,
+    Unkeyed,
+    Untimed,
+    RecordError,
+>;
 
 impl<'s> Flow<'s> {
     pub(crate) fn new(graph: &Graph<'s>) -> Self {
-        Self { graph: graph.clone() }
+        Self {
+            graph: graph.clone(),
+        }
     }
 
     pub(crate) fn graph(&self) -> &Graph<'s> {
@@ -47,23 +55,42 @@ impl<'s> Flow<'s> {
     pub fn source<S: Source>(&self, id: &str, source: S) -> SourceFor<'s, S> {
         let node = self.add_source_stage(id, &source);
         let origin = SourceOrigin::new(&self.graph, id.into(), source);
-        Stream::begin(self.clone(), Labels::of_chain(id), node, origin, FromSource::default())
+        Stream::begin(
+            self.clone(),
+            Labels::of_chain(id),
+            node,
+            origin,
+            FromSource::default(),
+        )
     }
 
     /// Begins a chain with a source, and a second one with the records that it could not read.
-    #[expect(clippy::type_complexity, reason = "both are streams; users never write their types")]
+    #[expect(
+        clippy::type_complexity,
+        reason = "both are streams; users never write their types"
+    )]
     pub fn source_with_errors<S: Source>(
         &self,
         id: &str,
         source: S,
     ) -> (
-        Stream<'s, EdgeOrigin<'s, Rec<Unkeyed, Untimed, S::Item>>, Start<Rec<Unkeyed, Untimed, S::Item>>, Unkeyed, Untimed, S::Item>,
+        Stream<
+            's,
+            EdgeOrigin<'s, Rec<Unkeyed, Untimed, S::Item>>,
+            Start<Rec<Unkeyed, Untimed, S::Item>>,
+            Unkeyed,
+            Untimed,
+            S::Item,
+        >,
         Malformed<'s>,
     ) {
         let node = self.add_source_stage(id, &source);
         let origin = SourceOrigin::new(&self.graph, id.into(), source);
         let (records, malformed) = origin.build_with_errors(&self.graph, FromSource::default());
-        (Stream::on_edge(self.clone(), Labels::of_chain(id), node, records), Stream::on_edge(self.clone(), Labels::of_chain(id), node, malformed))
+        (
+            Stream::on_edge(self.clone(), Labels::of_chain(id), node, records),
+            Stream::on_edge(self.clone(), Labels::of_chain(id), node, malformed),
+        )
     }
 
     /// Begins a chain with the records of several streams of one type.

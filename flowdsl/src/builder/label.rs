@@ -11,7 +11,10 @@ pub(crate) struct Labels {
 
 impl Labels {
     pub(crate) fn of_chain(name: &str) -> Self {
-        Self { chain: name.into(), next: None }
+        Self {
+            chain: name.into(),
+            next: None,
+        }
     }
 
     pub(crate) fn name_next(&mut self, id: &str) {
@@ -20,7 +23,9 @@ impl Labels {
 
     /// The id of the stage that is being added: as given, or `chain.operation`.
     pub(crate) fn take(&mut self, operation: &str) -> String {
-        self.next.take().unwrap_or_else(|| format!("{}.{operation}", self.chain))
+        self.next
+            .take()
+            .unwrap_or_else(|| format!("{}.{operation}", self.chain))
     }
 
     pub(crate) fn chain(&self) -> &str {

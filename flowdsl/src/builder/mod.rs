@@ -11,6 +11,12 @@ mod union;
 mod window;
 
 pub use flow::Flow;
-pub use stream::{AtSource, Folded, HasEventTime, HasKey, IntoKeyedStream, KeyedEdge, Shared, SourceFor, Stream, WithoutEventTime};
+pub use stream::{
+    AtSource, Folded, HasEventTime, HasKey, IntoKeyedStream, KeyedEdge, Shared, SourceFor, Stream,
+    WithoutEventTime,
+};
 pub use union::Union;
-pub use window::{LateWindowedStream, ResultsAndLate, WindowResults, WindowedStream, Windows, session, sliding, tumbling};
+pub use window::{
+    LateWindowedStream, ResultsAndLate, WindowResults, WindowedStream, Windows, session, sliding,
+    tumbling,
+};

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use flowdsl_runtime::connector::{Sink, SinkGuarantee, Source};
 use flowdsl_runtime::dataflow::{
-    Data, Edge, EdgeOrigin, EventTime, Filter, FilterMap, FlatMap, FromSource, Inspect, IntoEventTime, KeyBy, Label, Map, Origin,
-    SourceOrigin, StageOrigin, Stages, Start, ToEdge, ToKeyGroups, ToSink,
+    Data, Edge, EdgeOrigin, EventTime, Filter, FilterMap, FlatMap, FromSource, Inspect,
+    IntoEventTime, KeyBy, Label, Map, Origin, SourceOrigin, StageOrigin, Stages, Start, ToEdge,
+    ToKeyGroups, ToSink,
 };
 use flowdsl_runtime::key::Key;
 use flowdsl_runtime::protocol::{PlanStage, StageKind};
@@ -37,21 +38,37 @@ pub struct Stream<'s, O, S, K, E, T> {
 pub(crate) type Marker<K, E, T> = PhantomData<fn() -> (K, E, T)>;
 
 /// The stream of a source.
-pub type SourceFor<'s, S> =
-    Stream<'s, SourceOrigin<S>, FromSource<<S as Source>::Item>, Unkeyed, Untimed, <S as Source>::Item>;
+pub type SourceFor<'s, S> = Stream<
+    's,
+    SourceOrigin<S>,
+    FromSource<<S as Source>::Item>,
+    Unkeyed,
+    Untimed,
+    <S as Source>::Item,
+>;
 
 /// A stream on an edge of its own.
-pub(crate) type EdgeStream<'s, K, E, T> = Stream<'s, EdgeOrigin<'s, Rec<K, E, T>>, Start<Rec<K, E, T>>, K, E, T>;
+pub(crate) type EdgeStream<'s, K, E, T> =
+    Stream<'s, EdgeOrigin<'s, Rec<K, E, T>>, Start<Rec<K, E, T>>, K, E, T>;
 
 /// The stream of a running fold.
-pub type Folded<'s, Q, E, T, V, F> = StageStream<'s, Fold<Q, E, T, V, F>, Unkeyed, E, KeyValue<Q, V>>;
+pub type Folded<'s, Q, E, T, V, F> =
+    StageStream<'s, Fold<Q, E, T, V, F>, Unkeyed, E, KeyValue<Q, V>>;
 
 /// A stream behind a stage with state.
-pub(crate) type StageStream<'s, L, K, E, T> = Stream<'s, StageOrigin<'s, L>, Start<Rec<K, E, T>>, K, E, T>;
+pub(crate) type StageStream<'s, L, K, E, T> =
+    Stream<'s, StageOrigin<'s, L>, Start<Rec<K, E, T>>, K, E, T>;
 
 impl<'s, O, S, K, E, T> Stream<'s, O, S, K, E, T> {
     pub(crate) fn begin(flow: Flow<'s>, labels: Labels, node: usize, origin: O, stages: S) -> Self {
-        Self { flow, labels, node, origin, stages, record: PhantomData }
+        Self {
+            flow,
+            labels,
+            node,
+            origin,
+            stages,
+            record: PhantomData,
+        }
     }
 
     /// Names the next stage: in errors and plans, and, where it keeps state, in checkpoints.
@@ -81,7 +98,9 @@ impl<'s, O, S, K, E, T> Stream<'s, O, S, K, E, T> {
     where
         F: Fn(T) -> Option<U> + 'static,
     {
-        self.fuse("filter_map", |stages, label| FilterMap::new(stages, label, f))
+        self.fuse("filter_map", |stages, label| {
+            FilterMap::new(stages, label, f)
+        })
     }
 
     /// Makes any number of records of each; they keep its key and event time.
@@ -115,7 +134,11 @@ impl<'s, O, S, K, E, T> Stream<'s, O, S, K, E, T> {
     /// `lateness` bounds the disorder within a split: the split's watermark stays that far behind
     /// the greatest event time seen, and records within it are never late. Stands before any
     /// `window`, `union` or other stage that changes the operator.
-    pub fn event_time<R, F>(self, f: F, lateness: Duration) -> Stream<'s, O, EventTime<S, F>, K, Timed, T>
+    pub fn event_time<R, F>(
+        self,
+        f: F,
+        lateness: Duration,
+    ) -> Stream<'s, O, EventTime<S, F>, K, Timed, T>
     where
         F: Fn(&T) -> R + 'static,
         R: IntoEventTime,
@@ -123,7 +146,9 @@ impl<'s, O, S, K, E, T> Stream<'s, O, S, K, E, T> {
         E: WithoutEventTime,
     {
         let millis = i64::try_from(lateness.as_millis()).unwrap_or(i64::MAX);
-        self.fuse("event_time", |stages, label| EventTime::new(stages, label, f, millis))
+        self.fuse("event_time", |stages, label| {
+            EventTime::new(stages, label, f, millis)
+        })
     }
 
     fn fuse<S2, K2, E2, T2>(
@@ -134,16 +159,40 @@ impl<'s, O, S, K, E, T> Stream<'s, O, S, K, E, T> {
         let id = self.labels.take(operation);
         let label = Label::new(&id);
         let node = self.add_stage(&id, operation, String::new(), StageKind::Stateless, false);
-        Stream::begin(self.flow, self.labels, node, self.origin, stage(self.stages, label))
+        Stream::begin(
+            self.flow,
+            self.labels,
+            node,
+            self.origin,
+            stage(self.stages, label),
+        )
     }
 
-    fn add_stage(&self, id: &str, operation: &str, detail: String, kind: StageKind, exchange: bool) -> usize {
-        self.add(PlanStage { id: id.into(), operation: operation.to_owned(), detail, kind, schema: None }, exchange)
+    fn add_stage(
+        &self,
+        id: &str,
+        operation: &str,
+        detail: String,
+        kind: StageKind,
+        exchange: bool,
+    ) -> usize {
+        self.add(
+            PlanStage {
+                id: id.into(),
+                operation: operation.to_owned(),
+                detail,
+                kind,
+                schema: None,
+            },
+            exchange,
+        )
     }
 
     pub(crate) fn report(&self, error: Option<Error>) {
         if let Some(error) = error {
-            self.flow.graph().add_error(error.in_stage(self.labels.chain()));
+            self.flow
+                .graph()
+                .add_error(error.in_stage(self.labels.chain()));
         }
     }
 
@@ -173,7 +222,11 @@ where
             SinkGuarantee::ExactlyOnce(_) => StageKind::TransactionalSink,
         };
         self.add_stage(&id, "sink", sink.describe(), kind, false);
-        self.origin.build(self.flow.graph(), self.stages, ToSink::new(id.as_str().into(), sink));
+        self.origin.build(
+            self.flow.graph(),
+            self.stages,
+            ToSink::new(id.as_str().into(), sink),
+        );
     }
 
     /// Shares the stream: each [`branch`](Shared::branch) gets every record.
@@ -184,7 +237,12 @@ where
         T: Clone,
     {
         let (flow, labels, node, edge) = self.into_edge();
-        Shared { flow, labels, node, edge }
+        Shared {
+            flow,
+            labels,
+            node,
+            edge,
+        }
     }
 
     pub(crate) fn into_edge(self) -> (Flow<'s>, Labels, usize, Edge<'s, Rec<K, E, T>>) {
@@ -205,15 +263,30 @@ where
     ///
     /// Without it, such a record ends the job with its place. It stands behind `event_time`, which is
     /// made where the source reads.
-    pub fn with_errors(self) -> (EdgeStream<'s, K, E, T>, EdgeStream<'s, Unkeyed, Untimed, RecordError>) {
-        let (records, malformed) = self.origin.build_with_errors(self.flow.graph(), self.stages);
+    pub fn with_errors(
+        self,
+    ) -> (
+        EdgeStream<'s, K, E, T>,
+        EdgeStream<'s, Unkeyed, Untimed, RecordError>,
+    ) {
+        let (records, malformed) = self
+            .origin
+            .build_with_errors(self.flow.graph(), self.stages);
         let (flow, labels) = (self.flow, self.labels);
-        (Stream::on_edge(flow.clone(), labels.clone(), self.node, records), Stream::on_edge(flow, labels, self.node, malformed))
+        (
+            Stream::on_edge(flow.clone(), labels.clone(), self.node, records),
+            Stream::on_edge(flow, labels, self.node, malformed),
+        )
     }
 }
 
 impl<'s, K: 'static, E: 'static, T: 'static> EdgeStream<'s, K, E, T> {
-    pub(crate) fn on_edge(flow: Flow<'s>, labels: Labels, node: usize, edge: Edge<'s, Rec<K, E, T>>) -> Self {
+    pub(crate) fn on_edge(
+        flow: Flow<'s>,
+        labels: Labels,
+        node: usize,
+        edge: Edge<'s, Rec<K, E, T>>,
+    ) -> Self {
         let origin = EdgeOrigin::new(edge, labels.chain());
         Self::begin(flow, labels, node, origin, Start::default())
     }
@@ -244,7 +317,11 @@ impl<'s, O, S, K, E, T> Stream<'s, O, S, K, E, T> {
         E: Data + Copy,
         Stream<'s, O, S, K, E, T>: IntoKeyedStream<'s, Q, E, T>,
     {
-        IntoKeyedStream::into_keyed_stream(self).keyed_stage("reduce", String::new(), Reduce::new(f))
+        IntoKeyedStream::into_keyed_stream(self).keyed_stage(
+            "reduce",
+            String::new(),
+            Reduce::new(f),
+        )
     }
 
     /// Folds the records of each key into a value, and emits the value for each record.
@@ -262,7 +339,11 @@ impl<'s, O, S, K, E, T> Stream<'s, O, S, K, E, T> {
         E: Data + Copy,
         Stream<'s, O, S, K, E, T>: IntoKeyedStream<'s, Q, E, T>,
     {
-        IntoKeyedStream::into_keyed_stream(self).keyed_stage("fold", String::new(), Fold::new(init, f))
+        IntoKeyedStream::into_keyed_stream(self).keyed_stage(
+            "fold",
+            String::new(),
+            Fold::new(init, f),
+        )
     }
 }
 
@@ -292,14 +373,26 @@ where
     T: 'static,
 {
     fn into_keyed_stream(self) -> KeyedEdge<'s, Q, E, T> {
-        let edge = self.origin.build(self.flow.graph(), self.stages, ToKeyGroups);
-        KeyedEdge { flow: self.flow, labels: self.labels, node: self.node, edge }
+        let edge = self
+            .origin
+            .build(self.flow.graph(), self.stages, ToKeyGroups);
+        KeyedEdge {
+            flow: self.flow,
+            labels: self.labels,
+            node: self.node,
+            edge,
+        }
     }
 }
 
 impl<'s, Q, E, T> KeyedEdge<'s, Q, E, T> {
     /// Adds a stage with state, with its edge, to the plan.
-    pub(crate) fn add_keyed_stage<L: KeyedLogic>(&mut self, operation: &str, detail: String, logic: &L) -> (String, usize) {
+    pub(crate) fn add_keyed_stage<L: KeyedLogic>(
+        &mut self,
+        operation: &str,
+        detail: String,
+        logic: &L,
+    ) -> (String, usize) {
         let id = self.labels.take(operation);
         let stage = PlanStage {
             id: id.as_str().into(),
@@ -313,7 +406,12 @@ impl<'s, Q, E, T> KeyedEdge<'s, Q, E, T> {
         (id, node)
     }
 
-    pub(crate) fn keyed_stage<L, E2, T2>(mut self, operation: &str, detail: String, logic: L) -> StageStream<'s, L, Unkeyed, E2, T2>
+    pub(crate) fn keyed_stage<L, E2, T2>(
+        mut self,
+        operation: &str,
+        detail: String,
+        logic: L,
+    ) -> StageStream<'s, L, Unkeyed, E2, T2>
     where
         L: KeyedLogic<In = Rec<Keyed<Q>, E, T>, Out = Rec<Unkeyed, E2, T2>>,
         Rec<Keyed<Q>, E, T>: Data,
@@ -346,7 +444,12 @@ where
 {
     /// A stream of all records.
     pub fn branch(&self) -> EdgeStream<'s, K, E, T> {
-        Stream::on_edge(self.flow.clone(), self.labels.clone(), self.node, self.edge.clone())
+        Stream::on_edge(
+            self.flow.clone(),
+            self.labels.clone(),
+            self.node,
+            self.edge.clone(),
+        )
     }
 }
 

@@ -8,7 +8,7 @@ use flowdsl_runtime::record::Rec;
 
 use super::flow::Flow;
 use super::label::Labels;
-use super::stream::{Marker, EdgeStream, Stream};
+use super::stream::{EdgeStream, Marker, Stream};
 
 /// A union while its parts are added; see [`Flow::union`].
 #[must_use = "a union is a stream when it is merged"]
@@ -29,7 +29,13 @@ impl<'s, K, E, T> Union<'s, K, E, T> {
             kind: StageKind::Stateless,
             schema: None,
         });
-        Self { flow, id: id.to_owned(), node, edges: Vec::new(), record: PhantomData }
+        Self {
+            flow,
+            id: id.to_owned(),
+            node,
+            edges: Vec::new(),
+            record: PhantomData,
+        }
     }
 
     /// Adds a stream.

@@ -7,7 +7,8 @@ use flowdsl_runtime::key::Key;
 use flowdsl_runtime::record::{Keyed, Rec, Timed, Unkeyed, Windowed};
 use flowdsl_runtime::state::State;
 use flowdsl_runtime::window::{
-    Aggregate, Aggregates, Aggregator, ByAggregate, ByFold, ByReduce, Session, Sliding, Tumbling, WindowSpec,
+    Aggregate, Aggregates, Aggregator, ByAggregate, ByFold, ByReduce, Session, Sliding, Tumbling,
+    WindowSpec,
 };
 
 use super::stream::{EdgeStream, IntoKeyedStream, StageStream, Stream};
@@ -24,17 +25,29 @@ pub struct Windows<W> {
 
 /// Windows of one size that follow each other without a gap.
 pub fn tumbling(size: Duration) -> Windows<Tumbling> {
-    Windows::new(Tumbling::new(millis(size)), || Tumbling::new(1), format!("tumbling {size:?}"))
+    Windows::new(
+        Tumbling::new(millis(size)),
+        || Tumbling::new(1),
+        format!("tumbling {size:?}"),
+    )
 }
 
 /// Windows of one size, of which one begins each `every`; a record is in several.
 pub fn sliding(size: Duration, every: Duration) -> Windows<Sliding> {
-    Windows::new(Sliding::new(millis(size), millis(every)), || Sliding::new(1, 1), format!("sliding {size:?} every {every:?}"))
+    Windows::new(
+        Sliding::new(millis(size), millis(every)),
+        || Sliding::new(1, 1),
+        format!("sliding {size:?} every {every:?}"),
+    )
 }
 
 /// Windows that last as long as the records of a key follow each other within `gap`.
 pub fn session(gap: Duration) -> Windows<Session> {
-    Windows::new(Session::new(millis(gap)), || Session::new(1), format!("session {gap:?}"))
+    Windows::new(
+        Session::new(millis(gap)),
+        || Session::new(1),
+        format!("session {gap:?}"),
+    )
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -42,13 +55,22 @@ fn millis(duration: Duration) -> i64 {
 }
 
 impl<W> Windows<W> {
-    fn new(spec: Result<W, Error>, stand_in: impl Fn() -> Result<W, Error>, detail: String) -> Self {
+    fn new(
+        spec: Result<W, Error>,
+        stand_in: impl Fn() -> Result<W, Error>,
+        detail: String,
+    ) -> Self {
         let (spec, error) = match spec {
             Ok(spec) => (spec, None),
             // The job does not start; the stand-in only keeps the graph whole until then.
             Err(error) => (stand_in().expect("1 ms is a valid size"), Some(error)),
         };
-        Self { spec, error, allowed_lateness_ms: 0, detail }
+        Self {
+            spec,
+            error,
+            allowed_lateness_ms: 0,
+            detail,
+        }
     }
 
     /// Records whose window ended at most this long before the watermark fire it again.
@@ -89,13 +111,8 @@ pub struct LateWindowedStream<'s, O, S, K, E, T, W>(WindowedStream<'s, O, S, K, 
 type LogicOf<W, Q, T, G> = <W as WindowSpec<Q, T, G>>::Logic;
 
 /// The results of windows `W` with the aggregator `G`.
-pub type WindowResults<'s, W, Q, T, G> = StageStream<
-    's,
-    LogicOf<W, Q, T, G>,
-    Unkeyed,
-    Timed,
-    Windowed<Q, <G as Aggregator<T>>::Out>,
->;
+pub type WindowResults<'s, W, Q, T, G> =
+    StageStream<'s, LogicOf<W, Q, T, G>, Unkeyed, Timed, Windowed<Q, <G as Aggregator<T>>::Out>>;
 
 /// The results of windows on an edge of their own, and the late records.
 pub type ResultsAndLate<'s, Q, T, G> = (
@@ -138,7 +155,10 @@ where
     ///
     /// The state is one accumulator for each open window of each key; it is restored from the
     /// checkpoint, and freed when the watermark has passed the window and its allowed lateness.
-    pub fn aggregate<A>(self, make: impl FnOnce(&Aggregates<T>) -> A) -> WindowResults<'s, W, Q, T, ByAggregate<A>>
+    pub fn aggregate<A>(
+        self,
+        make: impl FnOnce(&Aggregates<T>) -> A,
+    ) -> WindowResults<'s, W, Q, T, ByAggregate<A>>
     where
         A: Aggregate<T>,
         W: WindowSpec<Q, T, ByAggregate<A>>,
@@ -176,7 +196,9 @@ where
         let Self { stream, windows } = self;
         stream.report(windows.error);
         let logic = windows.spec.logic(windows.allowed_lateness_ms, aggregator);
-        stream.into_keyed_stream().keyed_stage(operation, windows.detail, logic)
+        stream
+            .into_keyed_stream()
+            .keyed_stage(operation, windows.detail, logic)
     }
 }
 
@@ -194,7 +216,10 @@ where
     }
 
     /// As [`WindowedStream::aggregate`], with the late records as a second stream.
-    pub fn aggregate<A>(self, make: impl FnOnce(&Aggregates<T>) -> A) -> ResultsAndLate<'s, Q, T, ByAggregate<A>>
+    pub fn aggregate<A>(
+        self,
+        make: impl FnOnce(&Aggregates<T>) -> A,
+    ) -> ResultsAndLate<'s, Q, T, ByAggregate<A>>
     where
         A: Aggregate<T>,
         W: WindowSpec<Q, T, ByAggregate<A>>,
@@ -234,7 +259,11 @@ where
         let mut keyed = stream.into_keyed_stream();
         let (id, node) = keyed.add_keyed_stage(operation, windows.detail, &logic);
         let (flow, labels, edge) = keyed.into_parts();
-        let (results, late) = StageOrigin::new(edge, id.as_str().into(), logic).build_with_late(flow.graph());
-        (Stream::on_edge(flow.clone(), labels.clone(), node, results), Stream::on_edge(flow, labels, node, late))
+        let (results, late) =
+            StageOrigin::new(edge, id.as_str().into(), logic).build_with_late(flow.graph());
+        (
+            Stream::on_edge(flow.clone(), labels.clone(), node, results),
+            Stream::on_edge(flow, labels, node, late),
+        )
     }
 }

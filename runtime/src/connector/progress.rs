@@ -24,7 +24,13 @@ pub struct SplitProgress {
 impl SplitProgress {
     /// A split of which nothing has been read.
     pub fn unread(split: Split) -> Self {
-        Self { split, offset: None, greatest_event_time: None, promised_watermark: None, finished: false }
+        Self {
+            split,
+            offset: None,
+            greatest_event_time: None,
+            promised_watermark: None,
+            finished: false,
+        }
     }
 
     /// The watermark of the split under a bound on disorder: no record before it follows.
@@ -34,8 +40,14 @@ impl SplitProgress {
         if self.finished {
             return i64::MAX;
         }
-        let least = self.split.least_event_time.max(self.promised_watermark).unwrap_or(i64::MIN);
-        self.greatest_event_time.map_or(least, |greatest| greatest.saturating_sub(lateness).max(least))
+        let least = self
+            .split
+            .least_event_time
+            .max(self.promised_watermark)
+            .unwrap_or(i64::MIN);
+        self.greatest_event_time.map_or(least, |greatest| {
+            greatest.saturating_sub(lateness).max(least)
+        })
     }
 }
 
@@ -69,8 +81,12 @@ macro_rules! codec {
             ///
             /// `Corrupt` if they are something else.
             pub fn decode(bytes: &[u8]) -> Result<Self> {
-                bitcode::deserialize(bytes)
-                    .map_err(|e| Error::corrupt(format!(concat!("the snapshot of a ", $what, " does not decode: {}"), e)))
+                bitcode::deserialize(bytes).map_err(|e| {
+                    Error::corrupt(format!(
+                        concat!("the snapshot of a ", $what, " does not decode: {}"),
+                        e
+                    ))
+                })
             }
         }
     };
@@ -85,14 +101,26 @@ mod tests {
 
     #[test]
     fn a_split_that_was_not_begun_holds_the_watermark_back() {
-        let split = |least| Split { id: SplitId::new("s"), spec: Vec::new(), least_event_time: least };
+        let split = |least| Split {
+            id: SplitId::new("s"),
+            spec: Vec::new(),
+            least_event_time: least,
+        };
         let mut progress = SplitProgress::unread(split(None));
         assert_eq!(progress.watermark(5), i64::MIN);
         assert_eq!(SplitProgress::unread(split(Some(7))).watermark(5), 7);
         progress.greatest_event_time = Some(100);
-        assert_eq!(progress.watermark(5), 95, "a record 5 ms behind the greatest is not late");
+        assert_eq!(
+            progress.watermark(5),
+            95,
+            "a record 5 ms behind the greatest is not late"
+        );
         progress.promised_watermark = Some(97);
-        assert_eq!(progress.watermark(5), 97, "the split knows more than its records say");
+        assert_eq!(
+            progress.watermark(5),
+            97,
+            "the split knows more than its records say"
+        );
         progress.greatest_event_time = Some(200);
         assert_eq!(progress.watermark(5), 195, "a promise holds nothing back");
         progress.finished = true;

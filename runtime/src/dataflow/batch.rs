@@ -23,19 +23,34 @@ pub(crate) struct Batch<R> {
 
 impl<R> Batch<R> {
     pub(crate) fn new(records: Vec<R>, to: usize, debt: Debt, spares: Spares<R>) -> Self {
-        Self { records, to, debt, spares: Some(spares) }
+        Self {
+            records,
+            to,
+            debt,
+            spares: Some(spares),
+        }
     }
 }
 
 impl<R> Default for Batch<R> {
     fn default() -> Self {
-        Self { records: Vec::new(), to: 0, debt: Debt::default(), spares: None }
+        Self {
+            records: Vec::new(),
+            to: 0,
+            debt: Debt::default(),
+            spares: None,
+        }
     }
 }
 
 impl<R: Clone> Clone for Batch<R> {
     fn clone(&self) -> Self {
-        Self { records: self.records.clone(), to: self.to, debt: self.debt.clone(), spares: None }
+        Self {
+            records: self.records.clone(),
+            to: self.to,
+            debt: self.debt.clone(),
+            spares: None,
+        }
     }
 }
 
@@ -63,7 +78,11 @@ const SPARES: usize = 32;
 impl<R> Spares<R> {
     /// An empty vector.
     pub(crate) fn take(&self) -> Vec<R> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop()
+            .unwrap_or_default()
     }
 
     fn put(&self, mut records: Vec<R>) {
@@ -90,8 +109,14 @@ impl<R> Clone for Spares<R> {
 impl<R: Serialize + DeserializeOwned> ContainerBytes for Batch<R> {
     fn from_bytes(bytes: timely::bytes::arc::Bytes) -> Self {
         // Timely hands over bytes that a process of the same build wrote a moment ago.
-        let wire = bitcode::deserialize::<Wire<Vec<R>>>(strip(&bytes)).expect("a batch of a peer process decodes");
-        Self { records: wire.records, to: wire.to, debt: Debt::default(), spares: None }
+        let wire = bitcode::deserialize::<Wire<Vec<R>>>(strip(&bytes))
+            .expect("a batch of a peer process decodes");
+        Self {
+            records: wire.records,
+            to: wire.to,
+            debt: Debt::default(),
+            spares: None,
+        }
     }
 
     fn length_in_bytes(&self) -> usize {
@@ -111,12 +136,18 @@ impl<R: Serialize + DeserializeOwned> ContainerBytes for Batch<R> {
 
 impl<R: Serialize> Batch<R> {
     fn encode(&self) -> Vec<u8> {
-        bitcode::serialize(&Wire { to: self.to, records: &self.records }).expect("records serialise to memory")
+        bitcode::serialize(&Wire {
+            to: self.to,
+            records: &self.records,
+        })
+        .expect("records serialise to memory")
     }
 }
 
 fn strip(bytes: &[u8]) -> &[u8] {
-    let (len, rest) = bytes.split_first_chunk::<8>().expect("a batch begins with its length");
+    let (len, rest) = bytes
+        .split_first_chunk::<8>()
+        .expect("a batch begins with its length");
     &rest[..u64::from_le_bytes(*len) as usize]
 }
 

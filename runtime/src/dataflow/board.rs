@@ -27,7 +27,11 @@ impl Board {
     /// A board on which all epochs before `first` are closed.
     pub(crate) fn new(first: Epoch) -> Self {
         let before = Epoch(first.0.saturating_sub(1));
-        Self { closes: Cell::new(before), aborted: Cell::new(before), ..Self::default() }
+        Self {
+            closes: Cell::new(before),
+            aborted: Cell::new(before),
+            ..Self::default()
+        }
     }
 
     /// Adds an operator to those that are woken by a decision.
@@ -66,7 +70,11 @@ impl Board {
     /// What sinks need to know of the barrier that passes now. A barrier before the last one may
     /// count as the last: its output is then finished a little early.
     pub(crate) fn barrier(&self) -> Barrier {
-        if self.is_resting() { Barrier::Last } else { Barrier::Open }
+        if self.is_resting() {
+            Barrier::Last
+        } else {
+            Barrier::Open
+        }
     }
 
     /// Whether the checkpoint of `epoch` was given up.

@@ -44,14 +44,26 @@ impl<'s, L: KeyedLogic<In: Data>> StageOrigin<'s, L> {
     /// Builds the operator with a second output, for late records.
     pub fn build_with_late(self, graph: &Graph<'s>) -> (Edge<'s, L::Out>, Edge<'s, L::In>) {
         let mut ports = Ports::new(graph, self.stage.as_str());
-        let pact = Exchanged(AnyPact { exchange: self.edge.exchange });
+        let pact = Exchanged(AnyPact {
+            exchange: self.edge.exchange,
+        });
         let inbox = Inbox::new(ports.builder.new_input(self.edge.stream, pact));
         let (target, results) = ToEdge.attach(&mut ports);
         let (late, late_records) = ToEdge.attach(&mut ports);
         let answers = Answers::attach(&mut ports, Some(self.stage.clone()), None);
         let stages = super::fuse::Start::default();
         let label = Label::new(self.stage.as_str());
-        install(ports, Some(self.stage), label, self.logic, inbox, stages, target, Some(late), Some(answers));
+        install(
+            ports,
+            Some(self.stage),
+            label,
+            self.logic,
+            inbox,
+            stages,
+            target,
+            Some(late),
+            Some(answers),
+        );
         (results, late_records)
     }
 }
@@ -65,13 +77,25 @@ impl<'s, L: KeyedLogic<In: Data>> Origin<'s> for StageOrigin<'s, L> {
         T: TargetSpec<'s, St::Out>,
     {
         let mut ports = Ports::new(graph, self.stage.as_str());
-        let pact = Exchanged(AnyPact { exchange: self.edge.exchange });
+        let pact = Exchanged(AnyPact {
+            exchange: self.edge.exchange,
+        });
         let inbox = Inbox::new(ports.builder.new_input(self.edge.stream, pact));
         let sink = target.transactional(graph.context());
         let (target, result) = target.attach(&mut ports);
         let answers = Answers::attach(&mut ports, Some(self.stage.clone()), sink);
         let label = Label::new(self.stage.as_str());
-        install(ports, Some(self.stage), label, self.logic, inbox, stages, target, None, Some(answers));
+        install(
+            ports,
+            Some(self.stage),
+            label,
+            self.logic,
+            inbox,
+            stages,
+            target,
+            None,
+            Some(answers),
+        );
         result
     }
 }
@@ -85,7 +109,10 @@ pub struct EdgeOrigin<'s, R> {
 impl<'s, R: 'static> EdgeOrigin<'s, R> {
     /// Reads `edge`; `name` is for panics and logs.
     pub fn new(edge: Edge<'s, R>, name: &str) -> Self {
-        Self { edge, name: name.to_owned() }
+        Self {
+            edge,
+            name: name.to_owned(),
+        }
     }
 }
 
@@ -106,7 +133,17 @@ impl<'s, R: 'static> Origin<'s> for EdgeOrigin<'s, R> {
         // checkpoint is complete: nobody would read them again.
         let answers = is_sink.then(|| Answers::attach(&mut ports, None, sink));
         let label = Label::new(&self.name);
-        install(ports, None, label, Passthrough::default(), inbox, stages, target, None, answers);
+        install(
+            ports,
+            None,
+            label,
+            Passthrough::default(),
+            inbox,
+            stages,
+            target,
+            None,
+            answers,
+        );
         result
     }
 }
@@ -114,10 +151,16 @@ impl<'s, R: 'static> Origin<'s> for EdgeOrigin<'s, R> {
 /// One edge that carries the records of several.
 pub fn union<'s, R: 'static>(graph: &Graph<'s>, edges: Vec<Edge<'s, R>>) -> Edge<'s, R> {
     let streams: Vec<_> = edges.into_iter().map(|edge| edge.stream).collect();
-    Edge { stream: graph.scope().concatenate(streams), exchange: false }
+    Edge {
+        stream: graph.scope().concatenate(streams),
+        exchange: false,
+    }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the one place where an operator's parts meet")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the one place where an operator's parts meet"
+)]
 fn install<L, St, T>(
     ports: Ports<'_>,
     stage: Option<StageId>,
@@ -144,7 +187,18 @@ fn install<L, St, T>(
         if let Some(answers) = &mut answers {
             answers.start(capabilities);
         }
-        let parts = Parts { context, stage, label, logic, inbox, stages, target, late, answers, again };
+        let parts = Parts {
+            context,
+            stage,
+            label,
+            logic,
+            inbox,
+            stages,
+            target,
+            late,
+            answers,
+            again,
+        };
         let mut operator = StageOperator::new(parts);
         move |frontiers: &[_]| operator.run(&frontiers[0])
     });

@@ -49,7 +49,11 @@ pub(crate) fn install_collector(graph: &Graph<'_>, inbox: Option<Inbox>) {
                     tell(FromWorkers::Report(report));
                 }
             });
-            let before = frontiers[0].frontier().iter().map(|moment| moment.epoch).min();
+            let before = frontiers[0]
+                .frontier()
+                .iter()
+                .map(|moment| moment.epoch)
+                .min();
             if before != answered {
                 answered = before;
                 tell(FromWorkers::AnsweredBefore(before));

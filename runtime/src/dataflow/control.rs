@@ -19,11 +19,17 @@ use crate::protocol::Control;
 
 /// Installs the control dataflow. The worker with `decisions` sends them to all; whoever puts one
 /// into the channel wakes that worker with what is returned.
-pub(crate) fn install_control(worker: &mut Worker, board: Rc<Board>, decisions: Option<Receiver<Control>>) -> SyncActivator {
+pub(crate) fn install_control(
+    worker: &mut Worker,
+    board: Rc<Board>,
+    decisions: Option<Receiver<Control>>,
+) -> SyncActivator {
     worker.dataflow_named::<u64, _, _>("control", |scope| {
         let mut builder = OperatorBuilder::new("decisions".to_owned(), scope);
         let (output, stream) = builder.new_output::<Vec<Control>>();
-        let wake = scope.worker().sync_activator_for(builder.operator_info().address.to_vec());
+        let wake = scope
+            .worker()
+            .sync_activator_for(builder.operator_info().address.to_vec());
         builder.build(move |mut capabilities| {
             let mut output = OutputBuilder::from(output);
             let mut capability = decisions.is_some().then(|| capabilities.remove(0));
@@ -46,13 +52,15 @@ pub(crate) fn install_control(worker: &mut Worker, board: Rc<Board>, decisions: 
                 }
             }
         });
-        stream.broadcast().sink(Pipeline, "board", move |(input, _)| {
-            input.for_each(|_, decisions| {
-                for control in decisions.drain(..) {
-                    board.write(&control);
-                }
+        stream
+            .broadcast()
+            .sink(Pipeline, "board", move |(input, _)| {
+                input.for_each(|_, decisions| {
+                    for control in decisions.drain(..) {
+                        board.write(&control);
+                    }
+                });
             });
-        });
         wake
     })
 }

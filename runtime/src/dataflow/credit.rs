@@ -39,7 +39,10 @@ impl Credit {
     /// Takes credit for a batch of `records`.
     pub(crate) fn take(self: &Arc<Self>, records: usize) -> Debt {
         self.owed.fetch_add(records, Ordering::Relaxed);
-        Debt { credit: Some(Arc::clone(self)), records }
+        Debt {
+            credit: Some(Arc::clone(self)),
+            records,
+        }
     }
 
     /// Whether another batch may be sent under `limit`. If not, the sender is woken when 1/16 of
@@ -48,7 +51,8 @@ impl Credit {
         if self.owed.load(Ordering::Acquire) < limit {
             return true;
         }
-        self.wake_below.store(limit - (limit / 16).max(1).min(limit), Ordering::Relaxed);
+        self.wake_below
+            .store(limit - (limit / 16).max(1).min(limit), Ordering::Relaxed);
         self.waiting.store(true, Ordering::SeqCst);
         // What came back between the look and the flag would wake nobody: look again.
         if self.owed.load(Ordering::SeqCst) <= self.wake_below.load(Ordering::Relaxed) {
@@ -81,7 +85,9 @@ pub(crate) struct Debt {
 impl Clone for Debt {
     /// A batch that is sent to two consumers is owed twice.
     fn clone(&self) -> Self {
-        self.credit.as_ref().map_or_else(Self::default, |credit| credit.take(self.records))
+        self.credit
+            .as_ref()
+            .map_or_else(Self::default, |credit| credit.take(self.records))
     }
 }
 
@@ -95,7 +101,9 @@ impl Drop for Debt {
 
 impl fmt::Debug for Debt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Debt").field("records", &self.records).finish_non_exhaustive()
+        f.debug_struct("Debt")
+            .field("records", &self.records)
+            .finish_non_exhaustive()
     }
 }
 
@@ -114,7 +122,13 @@ const LEAST: usize = 16;
 impl CreditLimit {
     /// A limit that never exceeds `most` records.
     pub(crate) fn new(credit: Arc<Credit>, most: usize) -> Self {
-        Self { credit, limit: most.clamp(LEAST, 1_024), most, paid_before: 0, since: Stopwatch::start() }
+        Self {
+            credit,
+            limit: most.clamp(LEAST, 1_024),
+            most,
+            paid_before: 0,
+            since: Stopwatch::start(),
+        }
     }
 
     pub(crate) fn credit(&self) -> &Arc<Credit> {
@@ -146,7 +160,9 @@ impl CreditLimit {
 /// The limit for a receiver that drained `drained` records in `elapsed`: at most doubled at a time.
 fn adapted(limit: usize, drained: usize, elapsed: Duration, most: usize) -> usize {
     let per_window = drained as f64 * (WINDOW.as_secs_f64() / elapsed.as_secs_f64().max(1e-9));
-    (per_window as usize).clamp(limit / 2, limit * 2).clamp(LEAST, most.max(LEAST))
+    (per_window as usize)
+        .clamp(limit / 2, limit * 2)
+        .clamp(LEAST, most.max(LEAST))
 }
 
 #[cfg(test)]
@@ -156,9 +172,18 @@ mod tests {
     #[test]
     fn the_limit_follows_the_drain_rate_within_its_bounds() {
         let second = Duration::from_secs(1);
-        let settle = |rate: usize| (0..40).fold(4_096, |limit, _| adapted(limit, rate, second, 65_536));
-        assert_eq!(settle(1_000), 100, "a sink of 1 ms a record is sent 100 ms of work");
+        let settle =
+            |rate: usize| (0..40).fold(4_096, |limit, _| adapted(limit, rate, second, 65_536));
+        assert_eq!(
+            settle(1_000),
+            100,
+            "a sink of 1 ms a record is sent 100 ms of work"
+        );
         assert_eq!(settle(10), LEAST, "never nothing");
-        assert_eq!(settle(50_000_000), 65_536, "never more than the settings say");
+        assert_eq!(
+            settle(50_000_000),
+            65_536,
+            "never more than the settings say"
+        );
     }
 }

@@ -20,23 +20,40 @@ pub struct Fate {
 impl Fate {
     /// Adds a worker's thread to those that are woken.
     pub fn join(&self, worker: Thread) {
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+        self.workers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(worker);
     }
 
     /// Ends the job with this error, unless it has ended with another.
     pub fn fail(&self, error: Error) {
-        self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
         self.failed.store(true, Ordering::SeqCst);
-        for worker in self.workers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for worker in self
+            .workers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
             worker.unpark();
         }
     }
 
     /// Adds to the error that some workers did not come to their end.
     pub fn leave_behind(&self, stuck: &[usize]) {
-        let text = format!("workers {stuck:?} are stuck in a user's closure or wait for a disk, and were left behind");
+        let text = format!(
+            "workers {stuck:?} are stuck in a user's closure or wait for a disk, and were left behind"
+        );
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        *first = Some(first.take().map_or_else(|| Error::internal(&*text), |error| error.and(&text)));
+        *first = Some(
+            first
+                .take()
+                .map_or_else(|| Error::internal(&*text), |error| error.and(&text)),
+        );
     }
 
     /// Whether the job is to stop.
@@ -47,6 +64,9 @@ impl Fate {
 
     /// The error that ended the job.
     pub fn error(&self) -> Option<Error> {
-        self.first.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }

@@ -148,7 +148,11 @@ where
     fn drive(&mut self, batch: &mut Vec<S::In>, out: &mut impl FnMut(Self::Out)) {
         let Self { before, label, f } = self;
         before.drive(batch, &mut |Rec { key, time, value }| {
-            out(Rec { key, time, value: label.guard(|| f(value)) });
+            out(Rec {
+                key,
+                time,
+                value: label.guard(|| f(value)),
+            });
         });
     }
 
@@ -235,7 +239,11 @@ where
         before.drive(batch, &mut |Rec { key, time, value }| {
             let mut values = label.guard(|| f(value).into_iter());
             while let Some(value) = label.guard(|| values.next()) {
-                out(Rec { key: key.clone(), time: time.clone(), value });
+                out(Rec {
+                    key: key.clone(),
+                    time: time.clone(),
+                    value,
+                });
             }
         });
     }
@@ -347,7 +355,13 @@ pub struct EventTime<S, F> {
 impl<S, F> EventTime<S, F> {
     /// The stage behind the row `before`; `lateness` bounds the disorder, in milliseconds.
     pub fn new(before: S, label: Label, f: F, lateness: i64) -> Self {
-        Self { before, label, f, lateness, greatest: i64::MIN }
+        Self {
+            before,
+            label,
+            f,
+            lateness,
+            greatest: i64::MIN,
+        }
     }
 }
 
@@ -364,12 +378,22 @@ where
 
     #[inline(always)]
     fn drive(&mut self, batch: &mut Vec<S::In>, out: &mut impl FnMut(Self::Out)) {
-        let Self { before, label, f, greatest, .. } = self;
+        let Self {
+            before,
+            label,
+            f,
+            greatest,
+            ..
+        } = self;
         before.drive(batch, &mut |Rec { key, value, .. }| {
             // The last millisecond of time means "the end"; no record may claim it.
             let time = label.guard(|| f(&value)).into_millis().min(i64::MAX - 1);
             *greatest = time.max(*greatest);
-            out(Rec { key, time: Timed(time), value });
+            out(Rec {
+                key,
+                time: Timed(time),
+                value,
+            });
         });
     }
 
@@ -399,7 +423,13 @@ impl<T: 'static> Stages for FromSource<T> {
 
     #[inline(always)]
     fn drive(&mut self, batch: &mut Vec<T>, out: &mut impl FnMut(Self::Out)) {
-        batch.drain(..).for_each(|value| out(Rec { key: Unkeyed, time: Untimed, value }));
+        batch.drain(..).for_each(|value| {
+            out(Rec {
+                key: Unkeyed,
+                time: Untimed,
+                value,
+            })
+        });
     }
 
     fn lateness(&self) -> Option<i64> {

@@ -16,7 +16,9 @@ use crate::connector::{SinkContext, Split, SplitProgress, Transactional};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation, KeyGroupCount, StageId, SubtaskId, WorkerIndex};
 use crate::metrics::Metrics;
-use crate::protocol::{Acknowledgement, PlanEdge, PlanStage, Report, SnapshotRef, StageKind, StoredPlan};
+use crate::protocol::{
+    Acknowledgement, PlanEdge, PlanStage, Report, SnapshotRef, StageKind, StoredPlan,
+};
 use crate::settings::Limits;
 use crate::state::StateStore;
 use crate::storage::Disk;
@@ -44,7 +46,10 @@ pub struct WorkerContext {
 
 impl WorkerContext {
     pub(crate) fn subtask(&self, stage: &StageId) -> SubtaskId {
-        SubtaskId { stage: stage.clone(), worker: self.worker }
+        SubtaskId {
+            stage: stage.clone(),
+            worker: self.worker,
+        }
     }
 
     pub(crate) fn sink_context(&self, stage: &StageId) -> SinkContext {
@@ -72,15 +77,28 @@ pub struct Restored {
 }
 
 /// The splits of one worker's subtask.
-pub(crate) fn splits_of(all: &[SplitProgress], worker: usize, worker_count: usize) -> impl Iterator<Item = &SplitProgress> {
+pub(crate) fn splits_of(
+    all: &[SplitProgress],
+    worker: usize,
+    worker_count: usize,
+) -> impl Iterator<Item = &SplitProgress> {
     all.iter().skip(worker).step_by(worker_count)
 }
 
 impl Restored {
     /// The number of source subtasks that have something to read.
     pub(crate) fn reading_subtasks(&self, worker_count: usize) -> usize {
-        let reads = |all: &[SplitProgress], worker| splits_of(all, worker, worker_count).any(|split| !split.finished);
-        self.splits.values().map(|all| (0..worker_count).filter(|worker| reads(all, *worker)).count()).sum()
+        let reads = |all: &[SplitProgress], worker| {
+            splits_of(all, worker, worker_count).any(|split| !split.finished)
+        };
+        self.splits
+            .values()
+            .map(|all| {
+                (0..worker_count)
+                    .filter(|worker| reads(all, *worker))
+                    .count()
+            })
+            .sum()
     }
 }
 
@@ -113,7 +131,10 @@ struct Inner<'s> {
 }
 
 /// The streams on which subtasks answer the coordinator.
-pub(crate) type AnswerStreams<'s> = (Vec<Stream<'s, Moment, Vec<Acknowledgement>>>, Vec<Stream<'s, Moment, Vec<Report>>>);
+pub(crate) type AnswerStreams<'s> = (
+    Vec<Stream<'s, Moment, Vec<Acknowledgement>>>,
+    Vec<Stream<'s, Moment, Vec<Report>>>,
+);
 
 impl<'s> Graph<'s> {
     pub(crate) fn new(scope: Scope<'s, Moment>, context: Rc<WorkerContext>) -> Self {
@@ -153,8 +174,17 @@ impl<'s> Graph<'s> {
     /// Adds a stage to the plan, and returns its position.
     pub fn add_stage(&self, stage: PlanStage) -> usize {
         let mut blueprint = self.0.blueprint.borrow_mut();
-        if stage.kind != StageKind::Stateless && blueprint.plan.stages.iter().any(|other| other.kind != StageKind::Stateless && other.id == stage.id) {
-            let text = format!("two stages have the id `{}`: give one of them another with `as` (or `.at(..)`)", stage.id);
+        if stage.kind != StageKind::Stateless
+            && blueprint
+                .plan
+                .stages
+                .iter()
+                .any(|other| other.kind != StageKind::Stateless && other.id == stage.id)
+        {
+            let text = format!(
+                "two stages have the id `{}`: give one of them another with `as` (or `.at(..)`)",
+                stage.id
+            );
             blueprint.errors.push(Error::invalid(text));
         }
         blueprint.plan.stages.push(stage);
@@ -163,7 +193,12 @@ impl<'s> Graph<'s> {
 
     /// Adds an edge to the plan.
     pub fn add_edge(&self, from: usize, to: usize, exchange: bool) {
-        self.0.blueprint.borrow_mut().plan.edges.push(PlanEdge { from, to, exchange });
+        self.0
+            .blueprint
+            .borrow_mut()
+            .plan
+            .edges
+            .push(PlanEdge { from, to, exchange });
     }
 
     /// Says what is wrong with the flow; the job does not start.
@@ -172,7 +207,11 @@ impl<'s> Graph<'s> {
     }
 
     pub(crate) fn add_source(&self, stage: StageId, discover: Discover) {
-        self.0.blueprint.borrow_mut().sources.push((stage, discover));
+        self.0
+            .blueprint
+            .borrow_mut()
+            .sources
+            .push((stage, discover));
     }
 
     pub(crate) fn add_transactional(&self, stage: StageId, sink: Arc<dyn Transactional>) {
@@ -189,13 +228,27 @@ mod tests {
     fn the_rate_is_shared_by_those_who_have_something_to_read() {
         let split = |name: &str| SplitProgress::unread(Split::new(SplitId::new(name), &()));
         let restored = |sources: &[(&str, &[&str])]| Restored {
-            splits: sources.iter().map(|(stage, splits)| ((*stage).into(), splits.iter().map(|name| split(name)).collect())).collect(),
+            splits: sources
+                .iter()
+                .map(|(stage, splits)| {
+                    (
+                        (*stage).into(),
+                        splits.iter().map(|name| split(name)).collect(),
+                    )
+                })
+                .collect(),
             ..Restored::default()
         };
         assert_eq!(restored(&[("one file", &["a"])]).reading_subtasks(4), 1);
-        assert_eq!(restored(&[("two", &["a", "b"]), ("three", &["a", "b", "c"])]).reading_subtasks(2), 4);
+        assert_eq!(
+            restored(&[("two", &["a", "b"]), ("three", &["a", "b", "c"])]).reading_subtasks(2),
+            4
+        );
         let mut read = restored(&[("read", &["a", "b"])]);
-        read.splits.values_mut().flatten().for_each(|split| split.finished = true);
+        read.splits
+            .values_mut()
+            .flatten()
+            .for_each(|split| split.finished = true);
         assert_eq!(read.reading_subtasks(2), 0);
     }
 }

@@ -50,7 +50,9 @@ mod pact {
     /// For records that may change the worker.
     pub(crate) struct Exchanged(pub(crate) AnyPact);
 
-    impl<R: Serialize + DeserializeOwned + Send + 'static> ParallelizationContract<Moment, Batch<R>> for Exchanged {
+    impl<R: Serialize + DeserializeOwned + Send + 'static> ParallelizationContract<Moment, Batch<R>>
+        for Exchanged
+    {
         type Pusher = Box<dyn Push<Message<Moment, Batch<R>>>>;
         type Puller = AnyPull<R>;
 
@@ -62,7 +64,8 @@ mod pact {
             logging: Option<TimelyLogger>,
         ) -> (Self::Pusher, Self::Puller) {
             if self.0.exchange {
-                let (push, pull) = DistributorPact(|_| ToWorker).connect(worker, identifier, address, logging);
+                let (push, pull) =
+                    DistributorPact(|_| ToWorker).connect(worker, identifier, address, logging);
                 (Box::new(push), AnyPull(Box::new(pull)))
             } else {
                 let (push, pull) = Pipeline.connect(worker, identifier, address, logging);
@@ -103,14 +106,22 @@ pub(crate) struct Inbox<R> {
 
 impl<R: 'static> Inbox<R> {
     pub(crate) fn new(input: Input<R>) -> Self {
-        Self { input, now: VecDeque::new(), later: VecDeque::new() }
+        Self {
+            input,
+            now: VecDeque::new(),
+            later: VecDeque::new(),
+        }
     }
 
     /// Takes in what has arrived.
     pub(crate) fn receive(&mut self, epoch: Epoch) {
         let Self { input, now, later } = self;
         input.for_each(|capability, batch| {
-            let queue = if epoch_of(&capability) <= epoch { &mut *now } else { &mut *later };
+            let queue = if epoch_of(&capability) <= epoch {
+                &mut *now
+            } else {
+                &mut *later
+            };
             queue.push_back((capability, std::mem::take(batch)));
         });
     }
@@ -133,23 +144,41 @@ impl<R: 'static> Inbox<R> {
     /// Moves on to `epoch`: what was stashed for it is due.
     pub(crate) fn move_to(&mut self, epoch: Epoch) {
         for _ in 0..self.later.len() {
-            let Some(entry) = self.later.pop_front() else { return };
-            let queue = if epoch_of(&entry.0) <= epoch { &mut self.now } else { &mut self.later };
+            let Some(entry) = self.later.pop_front() else {
+                return;
+            };
+            let queue = if epoch_of(&entry.0) <= epoch {
+                &mut self.now
+            } else {
+                &mut self.later
+            };
             queue.push_back(entry);
         }
     }
 }
 
 fn epoch_of(capability: &InputCapability<Moment>) -> Epoch {
-    capability.stamp().iter().map(|moment| moment.epoch).min().expect("every batch is stamped")
+    capability
+        .stamp()
+        .iter()
+        .map(|moment| moment.epoch)
+        .min()
+        .expect("every batch is stamped")
 }
 
 /// The watermark of a frontier; `None` if the frontier is empty, which moves no watermark.
 pub(crate) fn watermark_of(frontier: &MutableAntichain<Moment>) -> Option<i64> {
-    frontier.frontier().iter().map(|moment| moment.event_time).min()
+    frontier
+        .frontier()
+        .iter()
+        .map(|moment| moment.event_time)
+        .min()
 }
 
 /// Whether the barrier of `epoch` has passed: nothing of it or before it can still arrive.
 pub(crate) fn has_passed(frontier: &MutableAntichain<Moment>, epoch: Epoch) -> bool {
-    !frontier.frontier().iter().any(|moment| moment.epoch <= epoch)
+    !frontier
+        .frontier()
+        .iter()
+        .any(|moment| moment.epoch <= epoch)
 }

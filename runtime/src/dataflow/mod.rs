@@ -39,7 +39,10 @@ pub(crate) use run::{Run, Workers, blueprint, start_workers};
 
 pub use build::{Data, EdgeOrigin, StageOrigin, union};
 pub use fate::Fate;
-pub use fuse::{EventTime, Filter, FilterMap, FlatMap, FromSource, Inspect, IntoEventTime, KeyBy, Label, Map, Stages, Start};
+pub use fuse::{
+    EventTime, Filter, FilterMap, FlatMap, FromSource, Inspect, IntoEventTime, KeyBy, Label, Map,
+    Stages, Start,
+};
 pub use graph::{Blueprint, Discover, Graph, Restored, WorkerContext};
 pub use origin::Origin;
 pub use run::Body;

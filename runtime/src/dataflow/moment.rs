@@ -28,7 +28,10 @@ impl Moment {
 
     /// The first moment of an epoch.
     pub const fn start_of(epoch: Epoch) -> Self {
-        Self { epoch, event_time: i64::MIN }
+        Self {
+            epoch,
+            event_time: i64::MIN,
+        }
     }
 }
 
@@ -49,7 +52,9 @@ impl Timestamp for Moment {
 
 /// What a path adds to a moment. No path of ours adds anything (there are no loops), but epochs
 /// and event time may be added, so that the summary is an honest one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct MomentSummary {
     epochs: u64,
     event_time: u64,
@@ -90,11 +95,17 @@ impl Refines<()> for Moment {
 
 impl Lattice for Moment {
     fn join(&self, other: &Self) -> Self {
-        Self { epoch: self.epoch.max(other.epoch), event_time: self.event_time.max(other.event_time) }
+        Self {
+            epoch: self.epoch.max(other.epoch),
+            event_time: self.event_time.max(other.event_time),
+        }
     }
 
     fn meet(&self, other: &Self) -> Self {
-        Self { epoch: self.epoch.min(other.epoch), event_time: self.event_time.min(other.event_time) }
+        Self {
+            epoch: self.epoch.min(other.epoch),
+            event_time: self.event_time.min(other.event_time),
+        }
     }
 }
 

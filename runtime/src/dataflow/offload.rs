@@ -26,11 +26,15 @@ impl Offload {
                 while let Some(task) = next(&inbox, &fate) {
                     if catch_unwind(AssertUnwindSafe(task)).is_err() {
                         // The panic hook has printed it; what panics here is the `Serialize` of a state type.
-                        fate.fail(Error::panicked("a state type panicked while it was encoded for a checkpoint"));
+                        fate.fail(Error::panicked(
+                            "a state type panicked while it was encoded for a checkpoint",
+                        ));
                     }
                 }
             })
-            .map_err(|e| Error::unavailable(format!("cannot start a thread for checkpoints: {e}")))?;
+            .map_err(|e| {
+                Error::unavailable(format!("cannot start a thread for checkpoints: {e}"))
+            })?;
         Ok((Self(Some(tasks)), thread))
     }
 

@@ -30,13 +30,21 @@ struct Slice {
 impl Pace {
     /// Pieces of at most `most` records.
     pub(crate) fn new(most: usize) -> Self {
-        Self { piece: most.min(64), most, slice: None }
+        Self {
+            piece: most.min(64),
+            most,
+            slice: None,
+        }
     }
 
     /// Begins a slice.
     pub(crate) fn begin(&mut self) {
-        self.slice =
-            Some(Slice { watch: Stopwatch::start(), since_look: 0, looked: Duration::ZERO, over: false });
+        self.slice = Some(Slice {
+            watch: Stopwatch::start(),
+            since_look: 0,
+            looked: Duration::ZERO,
+            over: false,
+        });
     }
 
     /// How many records to take up next; `None` when the slice is over.

@@ -13,18 +13,25 @@ const FULL: Duration = Duration::from_millis(50);
 
 impl Rate {
     pub(crate) fn new(per_second: f64, now: Duration) -> Self {
-        Self { per_second, have: 0.0, at: now }
+        Self {
+            per_second,
+            have: 0.0,
+            at: now,
+        }
     }
 
     /// How many records may be read now; if none, how long to wait.
     pub(crate) fn allows(&mut self, now: Duration) -> Result<usize, Duration> {
         let most = (self.per_second * FULL.as_secs_f64()).max(1.0);
-        self.have = (self.have + self.per_second * now.saturating_sub(self.at).as_secs_f64()).min(most);
+        self.have =
+            (self.have + self.per_second * now.saturating_sub(self.at).as_secs_f64()).min(most);
         self.at = now;
         if self.have >= 1.0 {
             return Ok(self.have as usize);
         }
-        Err(Duration::from_secs_f64(((1.0 - self.have) / self.per_second).max(0.001)))
+        Err(Duration::from_secs_f64(
+            ((1.0 - self.have) / self.per_second).max(0.001),
+        ))
     }
 
     pub(crate) fn took(&mut self, records: usize) {
@@ -47,7 +54,10 @@ mod tests {
                     read += n;
                 }
             }
-            assert!((985..=1_000).contains(&read), "{read} records in a second with steps of {step_ms} ms");
+            assert!(
+                (985..=1_000).contains(&read),
+                "{read} records in a second with steps of {step_ms} ms"
+            );
         }
     }
 

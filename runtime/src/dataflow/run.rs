@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use timely::WorkerConfig;
-use timely::communication::{Allocator, Config, WorkerGuards, allocator::thread::Thread, initialize_from};
+use timely::communication::{
+    Allocator, Config, WorkerGuards, allocator::thread::Thread, initialize_from,
+};
 use timely::scheduling::SyncActivator;
 use timely::worker::Worker;
 
@@ -119,14 +121,23 @@ pub(crate) struct Workers {
 type Seats = Mutex<Option<(Receiver<Control>, Sender<SyncActivator>, Inbox)>>;
 
 /// Starts the workers of a run. `tell` hears what they say, `ended` the index of each that has ended.
-pub(crate) fn start_workers(run: Run, tell: Inbox, ended: Arc<dyn Fn(usize) + Send + Sync>) -> Result<Workers> {
+pub(crate) fn start_workers(
+    run: Run,
+    tell: Inbox,
+    ended: Arc<dyn Fn(usize) + Send + Sync>,
+) -> Result<Workers> {
     let (decisions, decided) = channel();
     let (say_ready, ready) = channel();
     // What only the first worker needs.
     let seats: Seats = Mutex::new(Some((decided, say_ready, tell)));
     let fate = Arc::clone(&run.fate);
-    let config = if run.worker_count == 1 { Config::Thread } else { Config::Process(run.worker_count) };
-    let cannot = |e: String| Error::unavailable(format!("cannot start {} workers: {e}", run.worker_count));
+    let config = if run.worker_count == 1 {
+        Config::Thread
+    } else {
+        Config::Process(run.worker_count)
+    };
+    let cannot =
+        |e: String| Error::unavailable(format!("cannot start {} workers: {e}", run.worker_count));
     let (builders, others) = config.try_build().map_err(cannot)?;
     let threads = run.clone();
     let guards = initialize_from(builders, others, move |allocator| {
@@ -136,15 +147,26 @@ pub(crate) fn start_workers(run: Run, tell: Inbox, ended: Arc<dyn Fn(usize) + Se
         ended(index);
     })
     .map_err(|e| Error::unavailable(format!("cannot start {} workers: {e}", run.worker_count)))?;
-    let control = ControlSender { decisions: Some(decisions), wake: None, ready };
-    Ok(Workers { guards, fate, control })
+    let control = ControlSender {
+        decisions: Some(decisions),
+        wake: None,
+        ready,
+    };
+    Ok(Workers {
+        guards,
+        fate,
+        control,
+    })
 }
 
 /// One worker, from its graph to its end.
 fn work(run: &Run, mut worker: Worker, seats: &Seats) {
     let fate = &run.fate;
     fate.join(std::thread::current());
-    let offload = match Offload::start(&format!("flowdsl-offload-{}", worker.index()), Arc::clone(fate)) {
+    let offload = match Offload::start(
+        &format!("flowdsl-offload-{}", worker.index()),
+        Arc::clone(fate),
+    ) {
         Ok(started) => Some(started),
         Err(error) => {
             fate.fail(error);
@@ -174,7 +196,11 @@ fn work(run: &Run, mut worker: Worker, seats: &Seats) {
 
 fn build(run: &Run, worker: &mut Worker, offload: Offload, seats: &Seats) {
     let first = worker.index() == 0;
-    let seat = if first { seats.lock().unwrap_or_else(PoisonError::into_inner).take() } else { None };
+    let seat = if first {
+        seats.lock().unwrap_or_else(PoisonError::into_inner).take()
+    } else {
+        None
+    };
     let (decided, say_ready, inbox) = match seat {
         Some((decided, say_ready, inbox)) => (Some(decided), Some(say_ready), Some(inbox)),
         None => (None, None, None),

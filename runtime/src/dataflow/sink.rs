@@ -6,7 +6,9 @@ use super::fuse::{Label, Stages};
 use super::moment::Moment;
 use super::ports::{Capabilities, Ports};
 use super::target::{Target, TargetSpec};
-use crate::connector::{Barrier, Committer, PendingCommit, Sink, SinkContext, SinkGuarantee, SinkWriter};
+use crate::connector::{
+    Barrier, Committer, PendingCommit, Sink, SinkContext, SinkGuarantee, SinkWriter,
+};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, StageId};
 use crate::record::Rec;
@@ -38,7 +40,9 @@ impl<S, W> SinkTarget<S, W> {
     }
 }
 
-impl<'s, K: 'static, E: 'static, T: 'static, S: Sink<T>> TargetSpec<'s, Rec<K, E, T>> for ToSink<S> {
+impl<'s, K: 'static, E: 'static, T: 'static, S: Sink<T>> TargetSpec<'s, Rec<K, E, T>>
+    for ToSink<S>
+{
     type Target = SinkTarget<S, S::Writer>;
     type Result = ();
 
@@ -49,36 +53,60 @@ impl<'s, K: 'static, E: 'static, T: 'static, S: Sink<T>> TargetSpec<'s, Rec<K, E
         }
         let context = ports.context().sink_context(&stage);
         let label = Label::new(stage.as_str());
-        (SinkTarget { sink, context, label, writer: None }, ())
+        (
+            SinkTarget {
+                sink,
+                context,
+                label,
+                writer: None,
+            },
+            (),
+        )
     }
 
     fn is_sink(&self) -> bool {
         true
     }
 
-    fn transactional(&self, context: &super::graph::WorkerContext) -> Option<(StageId, Arc<dyn Committer>)> {
+    fn transactional(
+        &self,
+        context: &super::graph::WorkerContext,
+    ) -> Option<(StageId, Arc<dyn Committer>)> {
         match self.sink.guarantee() {
             SinkGuarantee::Plain => None,
-            SinkGuarantee::ExactlyOnce(transactional) => {
-                Some((self.stage.clone(), transactional.committer(&context.sink_context(&self.stage))))
-            }
+            SinkGuarantee::ExactlyOnce(transactional) => Some((
+                self.stage.clone(),
+                transactional.committer(&context.sink_context(&self.stage)),
+            )),
         }
     }
 }
 
-impl<K: 'static, E: 'static, T: 'static, S: Sink<T>> Target<Rec<K, E, T>> for SinkTarget<S, S::Writer> {
+impl<K: 'static, E: 'static, T: 'static, S: Sink<T>> Target<Rec<K, E, T>>
+    for SinkTarget<S, S::Writer>
+{
     fn start(&mut self, _: &mut Capabilities) {}
 
     fn open(&mut self) -> Result<()> {
-        let writer = self.sink.open(&self.context).map_err(|e| self.in_stage(e))?;
+        let writer = self
+            .sink
+            .open(&self.context)
+            .map_err(|e| self.in_stage(e))?;
         self.writer = Some(writer);
         Ok(())
     }
 
     #[inline(always)]
-    fn drive<St: Stages<Out = Rec<K, E, T>>>(&mut self, stages: &mut St, batch: &mut Vec<St::In>) -> Result<()> {
+    fn drive<St: Stages<Out = Rec<K, E, T>>>(
+        &mut self,
+        stages: &mut St,
+        batch: &mut Vec<St::In>,
+    ) -> Result<()> {
         // The writer is a local for the length of the batch, like the stages before it.
-        let mut writer = self.writer.take().expect("a sink is opened before it is driven");
+        let mut writer = self
+            .writer
+            .take()
+            .expect("a sink is opened before it is driven");
         let label = &self.label;
         let mut failed = None;
         stages.drive(batch, &mut |record| {
@@ -105,7 +133,9 @@ impl<K: 'static, E: 'static, T: 'static, S: Sink<T>> Target<Rec<K, E, T>> for Si
     fn advance(&mut self, _: Moment) {}
 
     fn prepare_commit(&mut self, epoch: Epoch, barrier: Barrier) -> Result<Option<PendingCommit>> {
-        let Some(writer) = &mut self.writer else { return Ok(None) };
+        let Some(writer) = &mut self.writer else {
+            return Ok(None);
+        };
         let prepared = self.label.guard(|| writer.prepare_commit(epoch, barrier));
         prepared.map_err(|e| self.in_stage(e))
     }

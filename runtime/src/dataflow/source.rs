@@ -193,23 +193,46 @@ where
     fn open(&mut self) -> Result<()> {
         self.life = Life::Running;
         let context = &self.context;
-        let (stages, target) = self.fused.as_mut().expect("the fused loop is at home between activations");
+        let (stages, target) = self
+            .fused
+            .as_mut()
+            .expect("the fused loop is at home between activations");
         target.open()?;
         target.advance(Moment::start_of(self.epoch));
         let lateness = stages.lateness();
-        let all = context.restored.splits.get(&self.stage).map_or(&[][..], Vec::as_slice);
-        let mine = splits_of(all, context.worker.index(), context.worker_count).cloned().collect();
-        self.splits = Splits::new(Arc::clone(&self.source), mine, lateness, context.limits.open_splits);
+        let all = context
+            .restored
+            .splits
+            .get(&self.stage)
+            .map_or(&[][..], Vec::as_slice);
+        let mine = splits_of(all, context.worker.index(), context.worker_count)
+            .cloned()
+            .collect();
+        self.splits = Splits::new(
+            Arc::clone(&self.source),
+            mine,
+            lateness,
+            context.limits.open_splits,
+        );
         // Every subtask of every source that has something to read gets an equal share of the rate.
-        let shares = context.restored.reading_subtasks(context.worker_count).max(1);
-        self.rate = context.limits.rate.map(|rate| Rate::new(rate / shares as f64, context.clock.now()));
+        let shares = context
+            .restored
+            .reading_subtasks(context.worker_count)
+            .max(1);
+        self.rate = context
+            .limits
+            .rate
+            .map(|rate| Rate::new(rate / shares as f64, context.clock.now()));
         self.advance();
         Ok(())
     }
 
     /// Reads for one slice, or until there is nothing to read or nowhere to put it.
     fn read(&mut self) -> Result<()> {
-        let (mut stages, mut target) = self.fused.take().expect("the fused loop is at home between activations");
+        let (mut stages, mut target) = self
+            .fused
+            .take()
+            .expect("the fused loop is at home between activations");
         self.pace.begin();
         self.splits.look_again();
         let mut wait = None;
@@ -231,7 +254,10 @@ where
                     }
                 }
             }
-            match self.label.guard(|| self.splits.read(&mut self.batch, &mut self.malformed, limit)) {
+            match self.label.guard(|| {
+                self.splits
+                    .read(&mut self.batch, &mut self.malformed, limit)
+            }) {
                 Ok(Read::From(at)) => {
                     let records = self.batch.len();
                     if let Some(rate) = &mut self.rate {
@@ -240,7 +266,8 @@ where
                     if let Err(error) = target.drive(&mut stages, &mut self.batch) {
                         break Err(error);
                     }
-                    self.splits.saw_event_time(at, stages.take_greatest_event_time());
+                    self.splits
+                        .saw_event_time(at, stages.take_greatest_event_time());
                     self.pace.did(records + self.malformed.len());
                     self.context.metrics.add_records_in(records as u64);
                 }
@@ -277,9 +304,18 @@ where
                 first.raw
             )));
         };
-        self.context.metrics.add_malformed(self.malformed.len() as u64);
-        let mut records: Vec<_> =
-            self.malformed.drain(..).map(|value| Rec { key: Unkeyed, time: Untimed, value }).collect();
+        self.context
+            .metrics
+            .add_malformed(self.malformed.len() as u64);
+        let mut records: Vec<_> = self
+            .malformed
+            .drain(..)
+            .map(|value| Rec {
+                key: Unkeyed,
+                time: Untimed,
+                value,
+            })
+            .collect();
         errors.push(&mut records);
         Ok(())
     }
@@ -293,13 +329,17 @@ where
         self.advance_outputs();
         if !self.reported && self.splits.is_finished() {
             self.reported = true;
-            self.answers.report(Report::SourceFinished(self.context.subtask(&self.stage)));
+            self.answers
+                .report(Report::SourceFinished(self.context.subtask(&self.stage)));
         }
     }
 
     fn advance_outputs(&mut self) {
         let moment = Moment::new(self.epoch, self.watermark);
-        let (_, target) = self.fused.as_mut().expect("the fused loop is at home between activations");
+        let (_, target) = self
+            .fused
+            .as_mut()
+            .expect("the fused loop is at home between activations");
         target.advance(moment);
         if let Some(errors) = &mut self.errors {
             errors.advance(moment);
@@ -310,16 +350,25 @@ where
     fn barrier(&mut self) -> Result<()> {
         let epoch = self.epoch;
         let barrier = self.context.board.barrier();
-        let (_, target) = self.fused.as_mut().expect("the fused loop is at home between activations");
+        let (_, target) = self
+            .fused
+            .as_mut()
+            .expect("the fused loop is at home between activations");
         target.flush();
         let prepared = target.prepare_commit(epoch, barrier)?;
-        let snapshot = SourceSnapshot { splits: self.splits.progress() };
+        let snapshot = SourceSnapshot {
+            splits: self.splits.progress(),
+        };
         let own = move || {
             let location = Location::Inline(snapshot.encode());
-            Ok(vec![SnapshotRef { kind: SnapshotKind::Operator, location }])
+            Ok(vec![SnapshotRef {
+                kind: SnapshotKind::Operator,
+                location,
+            }])
         };
         self.answers.owe(epoch);
-        self.answers.submit(epoch, SnapshotScope::Full, Some(Box::new(own)), prepared);
+        self.answers
+            .submit(epoch, SnapshotScope::Full, Some(Box::new(own)), prepared);
         self.epoch = epoch.next();
         self.advance_outputs();
         Ok(())

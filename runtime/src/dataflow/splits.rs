@@ -39,12 +39,29 @@ pub(crate) enum Read {
 }
 
 impl<S: Source> Splits<S> {
-    pub(crate) fn new(source: Arc<S>, splits: Vec<SplitProgress>, lateness: Option<i64>, most_open: usize) -> Self {
+    pub(crate) fn new(
+        source: Arc<S>,
+        splits: Vec<SplitProgress>,
+        lateness: Option<i64>,
+        most_open: usize,
+    ) -> Self {
         let all = splits
             .into_iter()
-            .map(|progress| OpenSplit { progress, reader: None, pending: false, read_at: 0 })
+            .map(|progress| OpenSplit {
+                progress,
+                reader: None,
+                pending: false,
+                read_at: 0,
+            })
             .collect();
-        Self { source, all, lateness, most_open, current: None, turns: 0 }
+        Self {
+            source,
+            all,
+            lateness,
+            most_open,
+            current: None,
+            turns: 0,
+        }
     }
 
     /// Lets splits that had nothing to read be looked at again: one that is silent for a while must not
@@ -54,7 +71,12 @@ impl<S: Source> Splits<S> {
     }
 
     /// Reads up to `limit` records of the split whose turn it is.
-    pub(crate) fn read(&mut self, out: &mut Vec<S::Item>, errors: &mut Vec<RecordError>, limit: usize) -> Result<Read> {
+    pub(crate) fn read(
+        &mut self,
+        out: &mut Vec<S::Item>,
+        errors: &mut Vec<RecordError>,
+        limit: usize,
+    ) -> Result<Read> {
         let at = match self.current.or_else(|| self.choose()) {
             Some(at) => at,
             None if self.is_finished() => return Ok(Read::Finished),
@@ -66,7 +88,8 @@ impl<S: Source> Splits<S> {
         split.read_at = self.turns;
         let reader = split.reader.as_mut().expect("the split was opened above");
         let fill = reader.fill(out, errors, limit)?;
-        split.progress.promised_watermark = split.progress.promised_watermark.max(reader.watermark());
+        split.progress.promised_watermark =
+            split.progress.promised_watermark.max(reader.watermark());
         match fill {
             Fill::More => self.current = self.lateness.is_none().then_some(at),
             Fill::Pending => {
@@ -87,11 +110,17 @@ impl<S: Source> Splits<S> {
     /// so state, stay small. Without event time, one split after the other.
     fn choose(&self) -> Option<usize> {
         let lateness = self.lateness.unwrap_or(0);
-        let readable = self.all.iter().enumerate().filter(|(_, s)| !s.progress.finished && !s.pending);
+        let readable = self
+            .all
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| !s.progress.finished && !s.pending);
         if self.lateness.is_none() {
             return readable.map(|(at, _)| at).next();
         }
-        readable.min_by_key(|(at, s)| (s.progress.watermark(lateness), *at)).map(|(at, _)| at)
+        readable
+            .min_by_key(|(at, s)| (s.progress.watermark(lateness), *at))
+            .map(|(at, _)| at)
     }
 
     fn open(&mut self, at: usize) -> Result<()> {
@@ -99,7 +128,11 @@ impl<S: Source> Splits<S> {
             return Ok(());
         }
         if self.all.iter().filter(|s| s.reader.is_some()).count() >= self.most_open {
-            let oldest = self.all.iter_mut().filter(|s| s.reader.is_some()).min_by_key(|s| s.read_at);
+            let oldest = self
+                .all
+                .iter_mut()
+                .filter(|s| s.reader.is_some())
+                .min_by_key(|s| s.read_at);
             if let Some(split) = oldest {
                 split.progress.offset = split.reader.as_ref().map(|r| r.offset());
                 split.reader = None;
@@ -170,18 +203,32 @@ mod tests {
         }
 
         fn discover(&self) -> Result<Vec<Split>> {
-            Ok(["a", "b"].map(|name| Split::new(SplitId::new(name), &())).into())
+            Ok(["a", "b"]
+                .map(|name| Split::new(SplitId::new(name), &()))
+                .into())
         }
 
-        fn open(&self, split: &Split, _: Option<&Offset>) -> Result<Box<dyn SplitReader<Item = SplitId>>> {
-            Ok(Box::new(Talker { name: split.id.clone(), silent: split.id == SplitId::new("a") }))
+        fn open(
+            &self,
+            split: &Split,
+            _: Option<&Offset>,
+        ) -> Result<Box<dyn SplitReader<Item = SplitId>>> {
+            Ok(Box::new(Talker {
+                name: split.id.clone(),
+                silent: split.id == SplitId::new("a"),
+            }))
         }
     }
 
     impl SplitReader for Talker {
         type Item = SplitId;
 
-        fn fill(&mut self, out: &mut Vec<SplitId>, _: &mut Vec<RecordError>, _: usize) -> Result<Fill> {
+        fn fill(
+            &mut self,
+            out: &mut Vec<SplitId>,
+            _: &mut Vec<RecordError>,
+            _: usize,
+        ) -> Result<Fill> {
             if std::mem::take(&mut self.silent) {
                 return Ok(Fill::Pending);
             }
@@ -198,13 +245,21 @@ mod tests {
     /// watermark back for ever.
     #[test]
     fn a_split_that_was_silent_is_looked_at_again_in_the_next_slice() {
-        let progress = Talkers.discover().expect("two splits").into_iter().map(SplitProgress::unread).collect();
+        let progress = Talkers
+            .discover()
+            .expect("two splits")
+            .into_iter()
+            .map(SplitProgress::unread)
+            .collect();
         let mut splits = Splits::new(Arc::new(Talkers), progress, Some(0), 64);
         let mut slice = || {
             splits.look_again();
             let (mut out, mut errors) = (Vec::new(), Vec::new());
             for time in 0..3 {
-                if let Read::From(at) = splits.read(&mut out, &mut errors, 1).expect("talkers do not fail") {
+                if let Read::From(at) = splits
+                    .read(&mut out, &mut errors, 1)
+                    .expect("talkers do not fail")
+                {
                     splits.saw_event_time(at, Some(time));
                 }
             }

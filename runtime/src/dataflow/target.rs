@@ -80,7 +80,10 @@ pub struct Edge<'s, R> {
 
 impl<R: Clone + 'static> Clone for Edge<'_, R> {
     fn clone(&self) -> Self {
-        Self { stream: self.stream.clone(), exchange: self.exchange }
+        Self {
+            stream: self.stream.clone(),
+            exchange: self.exchange,
+        }
     }
 }
 
@@ -96,8 +99,20 @@ pub(crate) struct Outlet<R> {
 impl<R: 'static> Outlet<R> {
     fn attach<'s>(ports: &mut Ports<'s>) -> (Self, Stream<'s, Moment, Batch<R>>) {
         let (port, output, stream) = ports.output();
-        let limit = CreditLimit::new(Credit::new(ports.sync_activator()), ports.context().limits.edge_records);
-        (Self { port, output, capability: None, limit, spares: Spares::default() }, stream)
+        let limit = CreditLimit::new(
+            Credit::new(ports.sync_activator()),
+            ports.context().limits.edge_records,
+        );
+        (
+            Self {
+                port,
+                output,
+                capability: None,
+                limit,
+                spares: Spares::default(),
+            },
+            stream,
+        )
     }
 
     fn start(&mut self, capabilities: &mut Capabilities) {
@@ -108,7 +123,10 @@ impl<R: 'static> Outlet<R> {
         if records.is_empty() {
             return;
         }
-        let capability = self.capability.as_ref().expect("an operator sends nothing behind its end");
+        let capability = self
+            .capability
+            .as_ref()
+            .expect("an operator sends nothing behind its end");
         let full = std::mem::replace(records, self.spares.take());
         let debt = self.limit.credit().take(full.len());
         let mut batch = Batch::new(full, to, debt, self.spares.clone());
@@ -116,7 +134,10 @@ impl<R: 'static> Outlet<R> {
     }
 
     fn advance(&mut self, moment: Moment) {
-        let capability = self.capability.as_mut().expect("an operator has not ended while it advances");
+        let capability = self
+            .capability
+            .as_mut()
+            .expect("an operator has not ended while it advances");
         if *capability.time() != moment {
             capability.downgrade(&moment);
         }
@@ -140,7 +161,17 @@ impl<'s, R: 'static> TargetSpec<'s, R> for ToEdge {
     fn attach(self, ports: &mut Ports<'s>) -> (EdgeTarget<R>, Edge<'s, R>) {
         let (outlet, stream) = Outlet::attach(ports);
         let batch_records = ports.context().limits.batch_records;
-        (EdgeTarget { outlet, buffer: Vec::new(), batch_records }, Edge { stream, exchange: false })
+        (
+            EdgeTarget {
+                outlet,
+                buffer: Vec::new(),
+                batch_records,
+            },
+            Edge {
+                stream,
+                exchange: false,
+            },
+        )
     }
 }
 
@@ -230,11 +261,19 @@ impl<'s, K: Key, E: 'static, T: 'static> TargetSpec<'s, Rec<Keyed<K>, E, T>> for
             key_groups: context.key_groups,
             batch_records: context.limits.batch_records,
         };
-        (target, Edge { stream, exchange: true })
+        (
+            target,
+            Edge {
+                stream,
+                exchange: true,
+            },
+        )
     }
 }
 
-impl<K: Key, E: 'static, T: 'static> Target<Rec<Keyed<K>, E, T>> for ExchangeTarget<Rec<Keyed<K>, E, T>> {
+impl<K: Key, E: 'static, T: 'static> Target<Rec<Keyed<K>, E, T>>
+    for ExchangeTarget<Rec<Keyed<K>, E, T>>
+{
     fn start(&mut self, capabilities: &mut Capabilities) {
         self.outlet.start(capabilities);
     }
@@ -244,7 +283,11 @@ impl<K: Key, E: 'static, T: 'static> Target<Rec<Keyed<K>, E, T>> for ExchangeTar
     }
 
     #[inline(always)]
-    fn drive<S: Stages<Out = Rec<Keyed<K>, E, T>>>(&mut self, stages: &mut S, batch: &mut Vec<S::In>) -> Result<()> {
+    fn drive<S: Stages<Out = Rec<Keyed<K>, E, T>>>(
+        &mut self,
+        stages: &mut S,
+        batch: &mut Vec<S::In>,
+    ) -> Result<()> {
         if let [only] = &mut self.buffers[..] {
             let mut buffer = std::mem::take(only);
             buffer.reserve(batch.len());

@@ -16,9 +16,9 @@ use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation, KeyGroupCount, StageId, SubtaskId, WorkerIndex};
 use crate::metrics::Metrics;
 use crate::protocol::{
-    AfterBarrier, BarrierPassed, CheckpointKind, CommitPermit, Control, FailureVerdict, Judgement, Manifest,
-    PendingCheckpoint, Report, StageKind, StoredPlan, SubtaskSnapshot, Trigger, TriggerFacts, is_timed_out,
-    judge_failures, may_trigger,
+    AfterBarrier, BarrierPassed, CheckpointKind, CommitPermit, Control, FailureVerdict, Judgement,
+    Manifest, PendingCheckpoint, Report, StageKind, StoredPlan, SubtaskSnapshot, Trigger,
+    TriggerFacts, is_timed_out, judge_failures, may_trigger,
 };
 use crate::settings::CheckpointSettings;
 use crate::storage::log::Publication;
@@ -119,7 +119,9 @@ impl Coordinator {
             asked: Vec::new(),
             awaited: Vec::new(),
             unfinished_sources: subtasks(StageKind::Source).collect(),
-            committed: subtasks(StageKind::TransactionalSink).map(|subtask| (subtask, Epoch(0))).collect(),
+            committed: subtasks(StageKind::TransactionalSink)
+                .map(|subtask| (subtask, Epoch(0)))
+                .collect(),
             ended: BTreeSet::new(),
             clock,
             plan,
@@ -144,24 +146,38 @@ impl Coordinator {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        let stuck: Vec<usize> = (0..self.worker_count).filter(|w| !self.ended.contains(w)).collect();
+        let stuck: Vec<usize> = (0..self.worker_count)
+            .filter(|w| !self.ended.contains(w))
+            .collect();
         workers.finish(&stuck);
-        if self.fate.has_failed() { publisher.abandon() } else { publisher.finish() }
+        if self.fate.has_failed() {
+            publisher.abandon()
+        } else {
+            publisher.finish()
+        }
         let stopped = self.stopping && !self.unfinished_sources.is_empty();
         if !self.fate.has_failed() && !self.is_over() {
-            return Err(Error::internal("the workers ended before the last checkpoint was complete"));
+            return Err(Error::internal(
+                "the workers ended before the last checkpoint was complete",
+            ));
         }
         Ok(stopped)
     }
 
     /// The longest that an event is waited for.
     fn until_next_look(&self) -> Duration {
-        self.next_trigger.map_or(LOOK, |at| at.saturating_sub(self.clock.now()).clamp(SHORTEST_LOOK, LOOK))
+        self.next_trigger.map_or(LOOK, |at| {
+            at.saturating_sub(self.clock.now())
+                .clamp(SHORTEST_LOOK, LOOK)
+        })
     }
 
     /// Whether everything is done, and the workers only have to end.
     fn is_over(&self) -> bool {
-        self.completed && self.last.is_some_and(|last| self.committed.values().all(|epoch| *epoch >= last))
+        self.completed
+            && self
+                .last
+                .is_some_and(|last| self.committed.values().all(|epoch| *epoch >= last))
     }
 
     fn decide(&mut self, workers: &mut Workers, publisher: &Publisher) {
@@ -173,7 +189,11 @@ impl Coordinator {
             return;
         }
         let facts = TriggerFacts {
-            interval: if self.asked.is_empty() { self.settings.interval } else { Some(Duration::ZERO) },
+            interval: if self.asked.is_empty() {
+                self.settings.interval
+            } else {
+                Some(Duration::ZERO)
+            },
             last_trigger: self.last_trigger,
             in_flight: usize::from(self.pending.is_some()) + usize::from(self.publishing.is_some()),
             max_concurrent: 1,
@@ -195,7 +215,8 @@ impl Coordinator {
         }
         self.next = closes.next();
         self.last_trigger = now;
-        self.awaited.extend(self.asked.drain(..).map(|asked| (closes, asked)));
+        self.awaited
+            .extend(self.asked.drain(..).map(|asked| (closes, asked)));
         let expected = subtasks_of(&self.plan, self.worker_count, StageKind::has_snapshot);
         self.pending = Some(PendingCheckpoint::new(closes, now, expected));
         workers.control.send(Control::Trigger { closes, then });
@@ -204,8 +225,14 @@ impl Coordinator {
     /// Looks at the pending checkpoint: complete, failed, or too slow?
     fn judge(&mut self, now: Duration, workers: &mut Workers, publisher: &Publisher) {
         let Some(pending) = &self.pending else { return };
-        let passed = self.answered_before.is_none_or(|before| before > pending.epoch);
-        let passed = if passed { BarrierPassed::Yes } else { BarrierPassed::No };
+        let passed = self
+            .answered_before
+            .is_none_or(|before| before > pending.epoch);
+        let passed = if passed {
+            BarrierPassed::Yes
+        } else {
+            BarrierPassed::No
+        };
         let (epoch, triggered) = (pending.epoch, pending.triggered);
         match pending.judge(passed) {
             Judgement::Complete(snapshots) => {
@@ -218,10 +245,16 @@ impl Coordinator {
                 let mut missing: Vec<String> = pending.missing().map(ToString::to_string).collect();
                 if missing.is_empty() {
                     // Those have no snapshot, and are in no plan of one.
-                    missing.push("a sink that is still writing what came before the barrier".to_owned());
+                    missing.push(
+                        "a sink that is still writing what came before the barrier".to_owned(),
+                    );
                 }
                 workers.control.send(Control::Abort(epoch));
-                let text = format!("no answer within {:?} from {}", self.settings.timeout, missing.join(", "));
+                let text = format!(
+                    "no answer within {:?} from {}",
+                    self.settings.timeout,
+                    missing.join(", ")
+                );
                 self.checkpoint_failed(epoch, &text);
             }
             Judgement::Waiting => {}
@@ -255,8 +288,13 @@ impl Coordinator {
         self.not_before = self.clock.now() + self.clock.pause(PAUSE * self.failures);
         self.metrics.checkpoint_failed();
         tracing::warn!(%epoch, reason, "a checkpoint failed");
-        for (_, asked) in self.awaited.extract_if(.., |(awaited, _)| *awaited == epoch) {
-            let _ = asked.send(Err(Error::unavailable(format!("the checkpoint of epoch {epoch} failed: {reason}"))));
+        for (_, asked) in self
+            .awaited
+            .extract_if(.., |(awaited, _)| *awaited == epoch)
+        {
+            let _ = asked.send(Err(Error::unavailable(format!(
+                "the checkpoint of epoch {epoch} failed: {reason}"
+            ))));
         }
         if judge_failures(self.failures, self.settings.tolerable_failures) == FailureVerdict::Stop {
             self.fate.fail(Error::unavailable(format!(
@@ -269,7 +307,11 @@ impl Coordinator {
     fn hear(&mut self, event: Event, workers: &mut Workers) {
         match event {
             Event::Workers(FromWorkers::Ack(ack)) => {
-                if let Some(pending) = self.pending.as_mut().filter(|pending| pending.epoch == ack.epoch) {
+                if let Some(pending) = self
+                    .pending
+                    .as_mut()
+                    .filter(|pending| pending.epoch == ack.epoch)
+                {
                     pending.answer(ack.subtask, ack.ack);
                 }
             }
@@ -295,18 +337,29 @@ impl Coordinator {
                 }
                 None => self.asked.push(reply),
             },
-            Event::Crash => self.fate.fail(Error::unavailable("the job was ended by a simulated crash")),
+            Event::Crash => self
+                .fate
+                .fail(Error::unavailable("the job was ended by a simulated crash")),
         }
     }
 
-    fn published(&mut self, manifest: &Manifest, outcome: Result<Publication>, workers: &mut Workers) {
+    fn published(
+        &mut self,
+        manifest: &Manifest,
+        outcome: Result<Publication>,
+        workers: &mut Workers,
+    ) {
         let epoch = manifest.epoch;
-        let triggered = self.publishing.take().map_or(self.clock.now(), |(_, triggered)| triggered);
+        let triggered = self
+            .publishing
+            .take()
+            .map_or(self.clock.now(), |(_, triggered)| triggered);
         match outcome {
             Ok(Publication::Published { .. }) => {
                 self.failures = 0;
                 let took = self.clock.now().saturating_sub(triggered);
-                self.metrics.checkpoint_completed(epoch.0, took.as_micros() as u64);
+                self.metrics
+                    .checkpoint_completed(epoch.0, took.as_micros() as u64);
                 tracing::debug!(%epoch, ?took, "a checkpoint is complete");
                 if let Some(permit) = CommitPermit::of_published(manifest) {
                     workers.control.send(Control::Complete(permit));
@@ -326,8 +379,17 @@ impl Coordinator {
 
     /// Answers those whose checkpoint is complete, and whose output is visible.
     fn answer_awaited(&mut self) {
-        let visible = self.committed.values().copied().min().unwrap_or(self.newest).min(self.newest);
-        for (epoch, asked) in self.awaited.extract_if(.., |(awaited, _)| *awaited <= visible) {
+        let visible = self
+            .committed
+            .values()
+            .copied()
+            .min()
+            .unwrap_or(self.newest)
+            .min(self.newest);
+        for (epoch, asked) in self
+            .awaited
+            .extract_if(.., |(awaited, _)| *awaited <= visible)
+        {
             let _ = asked.send(Ok(epoch));
         }
     }
@@ -346,8 +408,16 @@ fn subtasks_of(
     worker_count: usize,
     of: impl Fn(StageKind) -> bool,
 ) -> impl Iterator<Item = SubtaskId> {
-    let stages: Vec<StageId> = plan.stages.iter().filter(|s| of(s.kind)).map(|s| s.id.clone()).collect();
+    let stages: Vec<StageId> = plan
+        .stages
+        .iter()
+        .filter(|s| of(s.kind))
+        .map(|s| s.id.clone())
+        .collect();
     stages.into_iter().flat_map(move |stage| {
-        (0..worker_count).map(move |w| SubtaskId { stage: stage.clone(), worker: WorkerIndex(w as u32) })
+        (0..worker_count).map(move |w| SubtaskId {
+            stage: stage.clone(),
+            worker: WorkerIndex(w as u32),
+        })
     })
 }

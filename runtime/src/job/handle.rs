@@ -26,7 +26,10 @@ impl JobHandle {
     /// A handle for one run of one job.
     pub fn new() -> Self {
         let (events, inbox) = channel();
-        Self { events, inbox: Arc::new(Mutex::new(Some(inbox))) }
+        Self {
+            events,
+            inbox: Arc::new(Mutex::new(Some(inbox))),
+        }
     }
 
     /// Asks the job to stop: a last checkpoint closes the epoch at the present watermark, nothing
@@ -60,7 +63,13 @@ impl JobHandle {
     }
 
     pub(super) fn take_inbox(&self) -> Result<Receiver<Event>> {
-        let inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner).take();
-        inbox.ok_or_else(|| Error::invalid("this handle belongs to a job that has run already: make a new one"))
+        let inbox = self
+            .inbox
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        inbox.ok_or_else(|| {
+            Error::invalid("this handle belongs to a job that has run already: make a new one")
+        })
     }
 }

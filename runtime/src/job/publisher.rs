@@ -32,7 +32,11 @@ impl Publisher {
         events: Sender<Event>,
     ) -> Result<Self> {
         let (manifests, inbox) = channel::<Box<Manifest>>();
-        let mut state = State { writer, retained, damaged };
+        let mut state = State {
+            writer,
+            retained,
+            damaged,
+        };
         let work = move || {
             for manifest in inbox {
                 let outcome = state.writer.publish(&manifest);
@@ -45,8 +49,11 @@ impl Publisher {
                 }
             }
         };
-        let thread = Companion::start("flowdsl-publisher", work)
-            .map_err(|e| Error::unavailable(format!("cannot start the thread that publishes checkpoints: {e}")))?;
+        let thread = Companion::start("flowdsl-publisher", work).map_err(|e| {
+            Error::unavailable(format!(
+                "cannot start the thread that publishes checkpoints: {e}"
+            ))
+        })?;
         Ok(Self { manifests, thread })
     }
 
@@ -87,6 +94,10 @@ impl State {
             open_epochs: &open,
             damaged: &self.damaged,
         });
-        if plan.is_empty() { Ok(()) } else { cleanup::execute(&plan, &mut self.writer) }
+        if plan.is_empty() {
+            Ok(())
+        } else {
+            cleanup::execute(&plan, &mut self.writer)
+        }
     }
 }

@@ -5,13 +5,16 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::start::Environment;
-use crate::connector::{Committable, SinkContext, SinkSnapshot, SourceSnapshot, SplitProgress, Transactional};
+use crate::connector::{
+    Committable, SinkContext, SinkSnapshot, SourceSnapshot, SplitProgress, Transactional,
+};
 use crate::dataflow::{Blueprint, Restored};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, KeyGroupCount, StageId, WorkerIndex};
 use crate::protocol::{
-    ChosenCheckpoint, CommitPermit, Location, Manifest, RecoveryDecision, RecoveryFacts, RecoveryOptions, SinkFacts,
-    SlotNumber, SnapshotRef, StageKind, Verification, choose_checkpoint, may_restore,
+    ChosenCheckpoint, CommitPermit, Location, Manifest, RecoveryDecision, RecoveryFacts,
+    RecoveryOptions, SinkFacts, SlotNumber, SnapshotRef, StageKind, Verification,
+    choose_checkpoint, may_restore,
 };
 use crate::settings::Options;
 use crate::storage::CheckpointStorage;
@@ -48,7 +51,11 @@ pub(super) fn recover(
     environment: &Environment,
     worker_count: usize,
 ) -> Result<Recovered> {
-    let request = ClaimRequest { job, fresh: options.fresh, started_unix_ms: environment.clock.unix_millis() };
+    let request = ClaimRequest {
+        job,
+        fresh: options.fresh,
+        started_unix_ms: environment.clock.unix_millis(),
+    };
     let Claimed { next_epoch, writer } = claim(Arc::clone(&storage), &request)?;
     let sinks: Vec<SinkEnd> = blueprint
         .sinks
@@ -67,15 +74,28 @@ pub(super) fn recover(
             },
         })
         .collect();
-    let verified =
-        if options.fresh { Vec::new() } else { verify_newest_first(&*storage, writer.log())? };
-    let facts = sinks.iter().map(SinkEnd::facts).collect::<Result<Vec<_>>>()?;
+    let verified = if options.fresh {
+        Vec::new()
+    } else {
+        verify_newest_first(&*storage, writer.log())?
+    };
+    let facts = sinks
+        .iter()
+        .map(SinkEnd::facts)
+        .collect::<Result<Vec<_>>>()?;
     // Above what is visible, too: output whose checkpoints are lost keeps its names.
     let visible = facts.iter().filter_map(|sink| sink.newest_epoch).max();
     let first_epoch = visible.map_or(next_epoch, |newest| next_epoch.max(newest.next()));
-    let allowed = RecoveryOptions { fresh: options.fresh, accept_duplicates: options.accept_duplicates };
-    let decision =
-        choose_checkpoint(&RecoveryFacts { log: writer.log(), verified: &verified, sinks: &facts, options: allowed });
+    let allowed = RecoveryOptions {
+        fresh: options.fresh,
+        accept_duplicates: options.accept_duplicates,
+    };
+    let decision = choose_checkpoint(&RecoveryFacts {
+        log: writer.log(),
+        verified: &verified,
+        sinks: &facts,
+        options: allowed,
+    });
     let damaged = verified
         .iter()
         .filter(|(_, verification)| matches!(verification, Verification::Damaged { .. }))
@@ -96,13 +116,17 @@ pub(super) fn recover(
         RecoveryDecision::Refuse(error) => Err(error),
         RecoveryDecision::Fresh => {
             for sink in &sinks {
-                sink.sink.discard_staged(&sink.context, &[], &[]).map_err(|e| e.in_stage(&sink.stage))?;
+                sink.sink
+                    .discard_staged(&sink.context, &[], &[])
+                    .map_err(|e| e.in_stage(&sink.stage))?;
             }
             fresh(writer)
         }
         RecoveryDecision::FreshAfterClearing => {
             for sink in &sinks {
-                sink.sink.clear(&sink.context).map_err(|e| e.in_stage(&sink.stage))?;
+                sink.sink
+                    .clear(&sink.context)
+                    .map_err(|e| e.in_stage(&sink.stage))?;
             }
             fresh(writer)
         }
@@ -116,7 +140,10 @@ pub(super) fn recover(
                 )));
             }
             for skipped in &chosen.skipped {
-                tracing::warn!("{skipped}; falling back to the checkpoint of epoch {}", chosen.epoch);
+                tracing::warn!(
+                    "{skipped}; falling back to the checkpoint of epoch {}",
+                    chosen.epoch
+                );
             }
             restore_sinks(&sinks, &manifest, &chosen)?;
             Ok(Recovered {
@@ -134,7 +161,10 @@ pub(super) fn recover(
 
 impl SinkEnd {
     fn facts(&self) -> Result<SinkFacts> {
-        let output = self.sink.inspect(&self.context).map_err(|e| e.in_stage(&self.stage))?;
+        let output = self
+            .sink
+            .inspect(&self.context)
+            .map_err(|e| e.in_stage(&self.stage))?;
         Ok(SinkFacts {
             stage: self.stage.clone(),
             place: output.place,
@@ -146,8 +176,16 @@ impl SinkEnd {
 }
 
 fn manifest_of(writer: &LogWriter, chosen: &ChosenCheckpoint) -> Result<Manifest> {
-    let slot = writer.log().slot(chosen.slot).and_then(|slot| slot.manifest());
-    slot.cloned().ok_or_else(|| Error::internal(format!("slot {} was chosen and holds no manifest", chosen.slot)))
+    let slot = writer
+        .log()
+        .slot(chosen.slot)
+        .and_then(|slot| slot.manifest());
+    slot.cloned().ok_or_else(|| {
+        Error::internal(format!(
+            "slot {} was chosen and holds no manifest",
+            chosen.slot
+        ))
+    })
 }
 
 /// Takes back, discards and commits, so that what is visible is what the checkpoint says.
@@ -155,20 +193,36 @@ fn manifest_of(writer: &LogWriter, chosen: &ChosenCheckpoint) -> Result<Manifest
 /// CRASH: every step may be repeated: the next run claims the log, chooses the same checkpoint and
 /// begins again.
 fn restore_sinks(sinks: &[SinkEnd], manifest: &Manifest, chosen: &ChosenCheckpoint) -> Result<()> {
-    for SinkEnd { stage, sink, context } in sinks {
+    for SinkEnd {
+        stage,
+        sink,
+        context,
+    } in sinks
+    {
         let in_stage = |e: Error| e.in_stage(stage);
         if chosen.take_back.contains(stage) {
             sink.take_back(context, chosen.epoch).map_err(in_stage)?;
         }
-        let snapshots = manifest.snapshots.iter().filter(|s| s.subtask.stage == *stage);
+        let snapshots = manifest
+            .snapshots
+            .iter()
+            .filter(|s| s.subtask.stage == *stage);
         let (mut named, mut unfinished) = (Vec::new(), Vec::new());
         for reference in snapshots.flat_map(|snapshot| &snapshot.refs) {
             let snapshot = SinkSnapshot::decode(inline(reference)?).map_err(in_stage)?;
-            named.extend(snapshot.committables.into_iter().map(|(_, committable)| committable));
+            named.extend(
+                snapshot
+                    .committables
+                    .into_iter()
+                    .map(|(_, committable)| committable),
+            );
             unfinished.extend(snapshot.unfinished);
         }
-        sink.discard_staged(context, &named, &unfinished).map_err(in_stage)?;
-        let Some(permit) = CommitPermit::of_published(manifest) else { continue };
+        sink.discard_staged(context, &named, &unfinished)
+            .map_err(in_stage)?;
+        let Some(permit) = CommitPermit::of_published(manifest) else {
+            continue;
+        };
         let mut due: Vec<Committable> = named;
         for rest in &unfinished {
             due.extend(sink.finish(context, rest).map_err(in_stage)?);
@@ -185,23 +239,35 @@ fn restore_sinks(sinks: &[SinkEnd], manifest: &Manifest, chosen: &ChosenCheckpoi
 fn inline(reference: &SnapshotRef) -> Result<&[u8]> {
     match &reference.location {
         Location::Inline(bytes) => Ok(bytes),
-        Location::Object { name, .. } => {
-            Err(Error::corrupt(format!("the snapshot of a source or sink stands in the object `{name}`, not in the manifest")))
-        }
+        Location::Object { name, .. } => Err(Error::corrupt(format!(
+            "the snapshot of a source or sink stands in the object `{name}`, not in the manifest"
+        ))),
     }
 }
 
 /// Sorts the snapshots of a manifest by what reads them.
 fn read_manifest(manifest: &Manifest) -> Result<Restored> {
-    let kinds: BTreeMap<&StageId, StageKind> = manifest.plan.stages.iter().map(|s| (&s.id, s.kind)).collect();
-    let mut restored = Restored { worker_count: manifest.worker_count as usize, ..Restored::default() };
+    let kinds: BTreeMap<&StageId, StageKind> = manifest
+        .plan
+        .stages
+        .iter()
+        .map(|s| (&s.id, s.kind))
+        .collect();
+    let mut restored = Restored {
+        worker_count: manifest.worker_count as usize,
+        ..Restored::default()
+    };
     for snapshot in &manifest.snapshots {
         let stage = &snapshot.subtask.stage;
         match kinds.get(stage) {
             Some(StageKind::Source) => {
                 let splits = restored.splits.entry(stage.clone()).or_default();
                 for reference in &snapshot.refs {
-                    splits.extend(SourceSnapshot::decode(inline(reference)?).map_err(|e| e.in_stage(stage))?.splits);
+                    splits.extend(
+                        SourceSnapshot::decode(inline(reference)?)
+                            .map_err(|e| e.in_stage(stage))?
+                            .splits,
+                    );
                 }
             }
             Some(StageKind::Keyed) => {
@@ -219,7 +285,10 @@ fn discover(blueprint: &Blueprint, mut restored: Restored) -> Result<Restored> {
     for (stage, discover) in &blueprint.sources {
         if !restored.splits.contains_key(stage) {
             let splits = discover().map_err(|e| e.in_stage(stage))?;
-            restored.splits.insert(stage.clone(), splits.into_iter().map(SplitProgress::unread).collect());
+            restored.splits.insert(
+                stage.clone(),
+                splits.into_iter().map(SplitProgress::unread).collect(),
+            );
         }
     }
     for splits in restored.splits.values_mut() {

@@ -98,7 +98,14 @@ pub fn run(spec: &JobSpec, options: &Options, environment: &Environment) -> Resu
     };
     let blueprint = blueprint(spec)?;
     let storage = storage_of(options, environment)?;
-    let recovered = recover(&spec.name, Arc::clone(&storage), &blueprint, options, environment, worker_count)?;
+    let recovered = recover(
+        &spec.name,
+        Arc::clone(&storage),
+        &blueprint,
+        options,
+        environment,
+        worker_count,
+    )?;
     let report = |outcome| JobReport {
         outcome,
         restored_from: recovered.from,
@@ -108,19 +115,40 @@ pub fn run(spec: &JobSpec, options: &Options, environment: &Environment) -> Resu
         return Ok(report(Outcome::AlreadyFinished));
     }
     let from = recovered.from;
-    let mut run = run_of(spec, options, environment, Arc::clone(&storage), worker_count);
+    let mut run = run_of(
+        spec,
+        options,
+        environment,
+        Arc::clone(&storage),
+        worker_count,
+    );
     run.generation = recovered.writer.generation();
     run.key_groups = recovered.key_groups;
     run.first_epoch = recovered.first_epoch;
-    run.store = StateStore::new(storage, recovered.writer.generation(), recovered.writer.nonce());
+    run.store = StateStore::new(
+        storage,
+        recovered.writer.generation(),
+        recovered.writer.nonce(),
+    );
     run.restored = Arc::new(recovered.restored);
 
     let events = environment.handle.sender();
     let author = (recovered.writer.generation(), recovered.writer.nonce());
-    let publisher = Publisher::start(recovered.writer, retained(options), recovered.damaged, events.clone())?;
+    let publisher = Publisher::start(
+        recovered.writer,
+        retained(options),
+        recovered.damaged,
+        events.clone(),
+    )?;
     let fate = Arc::clone(&run.fate);
-    let coordinator =
-        Coordinator::new(&run, blueprint.plan, author, &options.checkpoints, environment.clock.clone(), inbox);
+    let coordinator = Coordinator::new(
+        &run,
+        blueprint.plan,
+        author,
+        &options.checkpoints,
+        environment.clock.clone(),
+        inbox,
+    );
     let ends = events.clone();
     let tell = move |message| drop(events.send(Event::Workers(message)));
     let end = move |worker| drop(ends.send(Event::WorkerEnded(worker)));
@@ -129,14 +157,25 @@ pub fn run(spec: &JobSpec, options: &Options, environment: &Environment) -> Resu
     if let Some(error) = fate.error() {
         return Err(error);
     }
-    let outcome = if stopped? { Outcome::Stopped } else { Outcome::Finished };
-    Ok(JobReport { outcome, restored_from: from, metrics: environment.metrics.snapshot() })
+    let outcome = if stopped? {
+        Outcome::Stopped
+    } else {
+        Outcome::Finished
+    };
+    Ok(JobReport {
+        outcome,
+        restored_from: from,
+        metrics: environment.metrics.snapshot(),
+    })
 }
 
 fn storage_of(options: &Options, environment: &Environment) -> Result<Arc<dyn CheckpointStorage>> {
     match (&environment.storage, &options.checkpoint_dir) {
         (Some(storage), _) => Ok(Arc::clone(storage)),
-        (None, Some(dir)) => Ok(Arc::new(LocalStorage::open(Arc::clone(&environment.disk), dir)?)),
+        (None, Some(dir)) => Ok(Arc::new(LocalStorage::open(
+            Arc::clone(&environment.disk),
+            dir,
+        )?)),
         (None, None) => Ok(Arc::new(MemoryStorage::new())),
     }
 }

@@ -16,14 +16,27 @@ pub(crate) struct Chain {
 impl Chain {
     /// The chain that a restored subtask goes on with.
     pub(crate) fn restored(refs: Vec<SnapshotRef>) -> Self {
-        Self { refs, broken: false }
+        Self {
+            refs,
+            broken: false,
+        }
     }
 
     /// What the next snapshot has to hold: increments bound neither the number of objects nor their
     /// bytes, so that a full snapshot follows when they outweigh the one before.
     pub(crate) fn next_scope(&self) -> SnapshotScope {
-        let increments = self.refs.iter().filter(|r| r.kind == SnapshotKind::KeyedIncrement).count();
-        let bytes = |kind| self.refs.iter().filter(|r| r.kind == kind).map(len_of).sum::<u64>();
+        let increments = self
+            .refs
+            .iter()
+            .filter(|r| r.kind == SnapshotKind::KeyedIncrement)
+            .count();
+        let bytes = |kind| {
+            self.refs
+                .iter()
+                .filter(|r| r.kind == kind)
+                .map(len_of)
+                .sum::<u64>()
+        };
         if self.broken
             || self.refs.is_empty()
             || increments >= MOST_INCREMENTS
@@ -77,30 +90,55 @@ mod tests {
     use super::*;
 
     fn object(kind: SnapshotKind, len: u64) -> SnapshotRef {
-        SnapshotRef { kind, location: Location::Object { name: String::new(), len, checksum: 0 } }
+        SnapshotRef {
+            kind,
+            location: Location::Object {
+                name: String::new(),
+                len,
+                checksum: 0,
+            },
+        }
     }
 
     #[test]
     fn the_first_snapshot_is_full_and_then_increments_follow_until_they_outweigh_it() {
         let mut chain = Chain::default();
         assert_eq!(chain.next_scope(), SnapshotScope::Full);
-        chain.extend(SnapshotScope::Full, vec![object(SnapshotKind::KeyedFull, 1_000_000)]);
+        chain.extend(
+            SnapshotScope::Full,
+            vec![object(SnapshotKind::KeyedFull, 1_000_000)],
+        );
         assert_eq!(chain.next_scope(), SnapshotScope::Increment);
-        chain.extend(SnapshotScope::Increment, vec![object(SnapshotKind::KeyedIncrement, 600_000)]);
+        chain.extend(
+            SnapshotScope::Increment,
+            vec![object(SnapshotKind::KeyedIncrement, 600_000)],
+        );
         assert_eq!(chain.next_scope(), SnapshotScope::Increment);
-        chain.extend(SnapshotScope::Increment, vec![object(SnapshotKind::KeyedIncrement, 600_000)]);
+        chain.extend(
+            SnapshotScope::Increment,
+            vec![object(SnapshotKind::KeyedIncrement, 600_000)],
+        );
         assert_eq!(chain.next_scope(), SnapshotScope::Full);
-        chain.extend(SnapshotScope::Full, vec![object(SnapshotKind::KeyedFull, 1_000_000)]);
+        chain.extend(
+            SnapshotScope::Full,
+            vec![object(SnapshotKind::KeyedFull, 1_000_000)],
+        );
         assert_eq!(chain.refs().len(), 1);
     }
 
     #[test]
     fn a_chain_names_a_bounded_number_of_objects() {
         let mut chain = Chain::default();
-        chain.extend(SnapshotScope::Full, vec![object(SnapshotKind::KeyedFull, 1 << 40)]);
+        chain.extend(
+            SnapshotScope::Full,
+            vec![object(SnapshotKind::KeyedFull, 1 << 40)],
+        );
         for _ in 0..MOST_INCREMENTS {
             assert_eq!(chain.next_scope(), SnapshotScope::Increment);
-            chain.extend(SnapshotScope::Increment, vec![object(SnapshotKind::KeyedIncrement, 1)]);
+            chain.extend(
+                SnapshotScope::Increment,
+                vec![object(SnapshotKind::KeyedIncrement, 1)],
+            );
         }
         assert_eq!(chain.next_scope(), SnapshotScope::Full);
     }
@@ -108,11 +146,20 @@ mod tests {
     #[test]
     fn a_broken_chain_is_mended_by_a_full_snapshot_only() {
         let mut chain = Chain::default();
-        chain.extend(SnapshotScope::Full, vec![object(SnapshotKind::KeyedFull, 1)]);
+        chain.extend(
+            SnapshotScope::Full,
+            vec![object(SnapshotKind::KeyedFull, 1)],
+        );
         chain.break_off();
         assert_eq!(chain.next_scope(), SnapshotScope::Full);
-        assert!(!chain.takes(SnapshotScope::Increment), "one may be under way already");
-        chain.extend(SnapshotScope::Full, vec![object(SnapshotKind::KeyedFull, 1)]);
+        assert!(
+            !chain.takes(SnapshotScope::Increment),
+            "one may be under way already"
+        );
+        chain.extend(
+            SnapshotScope::Full,
+            vec![object(SnapshotKind::KeyedFull, 1)],
+        );
         assert_eq!(chain.next_scope(), SnapshotScope::Increment);
     }
 }

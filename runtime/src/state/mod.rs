@@ -10,8 +10,8 @@ mod logic;
 mod restore;
 mod running;
 mod segment;
-mod store;
 pub(crate) mod span;
+mod store;
 mod table;
 #[cfg(test)]
 pub(crate) mod testing;

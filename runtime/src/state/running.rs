@@ -141,7 +141,11 @@ where
         out.reserve(batch.len());
         table.take_in(
             &mut batch.drain(..),
-            |Rec { key: Keyed(key), time, value }| (key, (time, value)),
+            |Rec {
+                 key: Keyed(key),
+                 time,
+                 value,
+             }| (key, (time, value)),
             |rec| &rec.key.0,
             |sum, (time, value)| {
                 fold(sum, value);
@@ -248,7 +252,11 @@ where
         out.reserve(batch.len());
         table.take_in(
             &mut batch.drain(..),
-            |Rec { key: Keyed(key), time, value }| (key, (time, value)),
+            |Rec {
+                 key: Keyed(key),
+                 time,
+                 value,
+             }| (key, (time, value)),
             |rec| &rec.key.0,
             |merged, (time, value)| {
                 reduce(merged, value);

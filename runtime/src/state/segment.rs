@@ -271,7 +271,11 @@ impl<K: Key, V: State> Segment<K, V> {
         } else {
             // Not beyond what it will hold before it splits.
             let quarter = self.len * 5 / 4;
-            if self.len < FULL { quarter.min(FULL) } else { quarter }
+            if self.len < FULL {
+                quarter.min(FULL)
+            } else {
+                quarter
+            }
         };
         let mut grown = self.like(self.prefix, self.depth, capacity);
         for (hash, entry, changed_in) in self.drain() {
@@ -296,7 +300,11 @@ impl<K: Key, V: State> Segment<K, V> {
         let mut upper = self.like(prefix | 1, depth, roomy(upper_len));
         let mut lower = self.like(prefix, depth, roomy(self.len - upper_len));
         for (hash, entry, changed_in) in self.drain() {
-            let half = if hash & bit == 0 { &mut lower } else { &mut upper };
+            let half = if hash & bit == 0 {
+                &mut lower
+            } else {
+                &mut upper
+            };
             half.place(hash, entry, changed_in);
         }
         *self = lower;
@@ -313,12 +321,17 @@ impl<K: Key, V: State> Segment<K, V> {
     /// Takes out all entries, each with its hash and mark.
     fn drain(&mut self) -> impl Iterator<Item = (u64, (K, V), u32)> + use<K, V> {
         self.len = 0;
-        std::mem::take(&mut self.buckets).into_iter().filter_map(|bucket| match bucket {
-            Bucket::Full { changed_in, key, value, .. } => {
-                Some((hash_of(&key), (key, value), changed_in))
-            }
-            Bucket::Empty => None,
-        })
+        std::mem::take(&mut self.buckets)
+            .into_iter()
+            .filter_map(|bucket| match bucket {
+                Bucket::Full {
+                    changed_in,
+                    key,
+                    value,
+                    ..
+                } => Some((hash_of(&key), (key, value), changed_in)),
+                Bucket::Empty => None,
+            })
     }
 
     /// Bytes on the heap, for figures.

@@ -19,12 +19,30 @@ pub struct StateStore {
 impl StateStore {
     /// The store of the run with this generation and nonce.
     pub fn new(storage: Arc<dyn CheckpointStorage>, generation: Generation, nonce: u64) -> Self {
-        Self { storage, generation, nonce }
+        Self {
+            storage,
+            generation,
+            nonce,
+        }
     }
 
     /// Makes the `part`-th part of a subtask's snapshot durable.
-    pub fn write(&self, subtask: &SubtaskId, epoch: Epoch, part: u32, kind: SnapshotKind, bytes: &[u8]) -> Result<SnapshotRef> {
-        let part = SnapshotPart { generation: self.generation, nonce: self.nonce, epoch, subtask, part, kind };
+    pub fn write(
+        &self,
+        subtask: &SubtaskId,
+        epoch: Epoch,
+        part: u32,
+        kind: SnapshotKind,
+        bytes: &[u8],
+    ) -> Result<SnapshotRef> {
+        let part = SnapshotPart {
+            generation: self.generation,
+            nonce: self.nonce,
+            epoch,
+            subtask,
+            part,
+            kind,
+        };
         write_snapshot(&*self.storage, &part, bytes)
     }
 

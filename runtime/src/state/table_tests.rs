@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::state::segment::FULL;
 use crate::ids::KeyGroupRange;
 use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
+use crate::state::segment::FULL;
 use crate::state::testing::{GROUPS, ranges};
 
 type Table = KeyedTable<u64, u64>;
@@ -216,11 +216,7 @@ fn a_piece_of_a_large_table_is_at_most_one_segment_beyond_its_budget() {
     table.freeze(SnapshotScope::Full);
     let mut found = 0;
     while let Some(piece) = table.copy_frozen(100) {
-        assert!(
-            piece.len() <= 100 + FULL,
-            "{} entries at once",
-            piece.len()
-        );
+        assert!(piece.len() <= 100 + FULL, "{} entries at once", piece.len());
         found += piece.len();
     }
     assert_eq!(found, 50_000);
