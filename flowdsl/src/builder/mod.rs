@@ -4,17 +4,18 @@
 //! stages that need them are refused at compile time where they are missing. Nothing runs while a
 //! graph is built.
 
+mod bounds;
 mod flow;
+mod keyed;
 mod label;
 mod stream;
 mod union;
 mod window;
 
+pub use bounds::{AtSource, HasEventTime, HasKey, WithoutEventTime};
 pub use flow::Flow;
-pub use stream::{
-    AtSource, Folded, HasEventTime, HasKey, IntoKeyedStream, KeyedEdge, Shared, SourceFor, Stream,
-    WithoutEventTime,
-};
+pub use keyed::{IntoKeyedStream, KeyedEdge};
+pub use stream::{Folded, Shared, SourceFor, Stream};
 pub use union::Union;
 pub use window::{
     LateWindowedStream, ResultsAndLate, WindowResults, WindowedStream, Windows, session, sliding,

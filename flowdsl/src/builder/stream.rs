@@ -6,15 +6,17 @@ use std::time::Duration;
 use flowdsl_runtime::connector::{Sink, SinkGuarantee, Source};
 use flowdsl_runtime::dataflow::{
     Data, Edge, EdgeOrigin, EventTime, Filter, FilterMap, FlatMap, FromSource, Inspect,
-    IntoEventTime, KeyBy, Label, Map, Origin, SourceOrigin, StageOrigin, Stages, Start, ToEdge,
-    ToKeyGroups, ToSink,
+    IntoEventTime, KeyBy, Label, Map, Origin, SourceOrigin, StageOrigin, Stages, Start, TargetSpec,
+    ToEdge, ToSink,
 };
 use flowdsl_runtime::key::Key;
 use flowdsl_runtime::protocol::{PlanStage, StageKind};
 use flowdsl_runtime::record::{KeyValue, Keyed, Rec, RecordError, Timed, Unkeyed, Untimed};
-use flowdsl_runtime::state::{Fold, KeyedLogic, Reduce, State};
+use flowdsl_runtime::state::{Fold, Reduce, State};
 
+use super::bounds::{AtSource, HasEventTime, HasKey, WithoutEventTime};
 use super::flow::Flow;
+use super::keyed::IntoKeyedStream;
 use super::label::Labels;
 use super::window::{WindowedStream, Windows};
 use crate::Error;
@@ -236,7 +238,7 @@ where
         E: Clone,
         T: Clone,
     {
-        let (flow, labels, node, edge) = self.into_edge();
+        let (flow, labels, node, edge) = self.into_edge(ToEdge);
         Shared {
             flow,
             labels,
@@ -245,8 +247,12 @@ where
         }
     }
 
-    pub(crate) fn into_edge(self) -> (Flow<'s>, Labels, usize, Edge<'s, Rec<K, E, T>>) {
-        let edge = self.origin.build(self.flow.graph(), self.stages, ToEdge);
+    /// Builds the operator, with its records going over an edge of this kind.
+    pub(crate) fn into_edge<P>(self, to: P) -> (Flow<'s>, Labels, usize, Edge<'s, Rec<K, E, T>>)
+    where
+        P: TargetSpec<'s, Rec<K, E, T>, Result = Edge<'s, Rec<K, E, T>>>,
+    {
+        let edge = self.origin.build(self.flow.graph(), self.stages, to);
         (self.flow, self.labels, self.node, edge)
     }
 }
@@ -347,87 +353,6 @@ impl<'s, O, S, K, E, T> Stream<'s, O, S, K, E, T> {
     }
 }
 
-/// A keyed stream that waits behind the exchange.
-pub struct KeyedEdge<'s, Q, E, T> {
-    flow: Flow<'s>,
-    labels: Labels,
-    node: usize,
-    edge: Edge<'s, Rec<Keyed<Q>, E, T>>,
-}
-
-/// An edge of keyed records.
-pub(crate) type KeyedRecords<'s, Q, E, T> = Edge<'s, Rec<Keyed<Q>, E, T>>;
-
-/// A keyed stream, sent to the workers that own its keys.
-pub trait IntoKeyedStream<'s, Q, E, T> {
-    /// Ends the operator in an exchange.
-    fn into_keyed_stream(self) -> KeyedEdge<'s, Q, E, T>;
-}
-
-impl<'s, O, S, Q, E, T> IntoKeyedStream<'s, Q, E, T> for Stream<'s, O, S, Keyed<Q>, E, T>
-where
-    O: Origin<'s>,
-    S: Stages<In = O::Item, Out = Rec<Keyed<Q>, E, T>>,
-    Q: Key,
-    E: 'static,
-    T: 'static,
-{
-    fn into_keyed_stream(self) -> KeyedEdge<'s, Q, E, T> {
-        let edge = self
-            .origin
-            .build(self.flow.graph(), self.stages, ToKeyGroups);
-        KeyedEdge {
-            flow: self.flow,
-            labels: self.labels,
-            node: self.node,
-            edge,
-        }
-    }
-}
-
-impl<'s, Q, E, T> KeyedEdge<'s, Q, E, T> {
-    /// Adds a stage with state, with its edge, to the plan.
-    pub(crate) fn add_keyed_stage<L: KeyedLogic>(
-        &mut self,
-        operation: &str,
-        detail: String,
-        logic: &L,
-    ) -> (String, usize) {
-        let id = self.labels.take(operation);
-        let stage = PlanStage {
-            id: id.as_str().into(),
-            operation: operation.to_owned(),
-            detail,
-            kind: StageKind::Keyed,
-            schema: Some(logic.schema()),
-        };
-        let node = self.flow.graph().add_stage(stage);
-        self.flow.graph().add_edge(self.node, node, true);
-        (id, node)
-    }
-
-    pub(crate) fn keyed_stage<L, E2, T2>(
-        mut self,
-        operation: &str,
-        detail: String,
-        logic: L,
-    ) -> StageStream<'s, L, Unkeyed, E2, T2>
-    where
-        L: KeyedLogic<In = Rec<Keyed<Q>, E, T>, Out = Rec<Unkeyed, E2, T2>>,
-        Rec<Keyed<Q>, E, T>: Data,
-        E2: 'static,
-        T2: 'static,
-    {
-        let (id, node) = self.add_keyed_stage(operation, detail, &logic);
-        let origin = StageOrigin::new(self.edge, id.as_str().into(), logic);
-        Stream::begin(self.flow, self.labels, node, origin, Start::default())
-    }
-
-    pub(crate) fn into_parts(self) -> (Flow<'s>, Labels, KeyedRecords<'s, Q, E, T>) {
-        (self.flow, self.labels, self.edge)
-    }
-}
-
 /// A stream used more than once.
 pub struct Shared<'s, K, E, T> {
     flow: Flow<'s>,
@@ -452,48 +377,3 @@ where
         )
     }
 }
-
-/// A stream with a key.
-#[diagnostic::on_unimplemented(
-    message = "this stage needs a stream with a key",
-    label = "the stream has no key here",
-    note = "put `-> key_by(|x| ..)` before this stage"
-)]
-pub trait HasKey {
-    /// The key's type.
-    type Key;
-}
-
-impl<Q> HasKey for Keyed<Q> {
-    type Key = Q;
-}
-
-/// A stream with event time.
-#[diagnostic::on_unimplemented(
-    message = "this stage needs a stream with event time",
-    label = "the stream has no event time here",
-    note = "put `-> event_time(|x| .., lateness: 5 s)` behind the source"
-)]
-pub trait HasEventTime {}
-
-impl HasEventTime for Timed {}
-
-/// A stream that has no event time yet.
-#[diagnostic::on_unimplemented(
-    message = "this stream has an event time already",
-    label = "a second `event_time`",
-    note = "remove one of the two `event_time` stages"
-)]
-pub trait WithoutEventTime {}
-
-impl WithoutEventTime for Untimed {}
-
-/// A stream whose operator is still the source.
-#[diagnostic::on_unimplemented(
-    message = "`event_time` stands behind the source, before any `window`, `union` or shared stream",
-    label = "too late for `event_time`",
-    note = "watermarks are made for each split as it is read: move `event_time` up to the source's own chain"
-)]
-pub trait AtSource {}
-
-impl<S> AtSource for SourceOrigin<S> {}

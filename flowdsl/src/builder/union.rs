@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use flowdsl_runtime::dataflow::{Edge, Origin, Stages, union};
+use flowdsl_runtime::dataflow::{Edge, Origin, Stages, ToEdge, union};
 use flowdsl_runtime::protocol::{PlanStage, StageKind};
 use flowdsl_runtime::record::Rec;
 
@@ -47,7 +47,7 @@ impl<'s, K, E, T> Union<'s, K, E, T> {
         E: 'static,
         T: 'static,
     {
-        let (_, _, node, edge) = stream.into_edge();
+        let (_, _, node, edge) = stream.into_edge(ToEdge);
         self.flow.graph().add_edge(node, self.node, false);
         self.edges.push(edge);
         self

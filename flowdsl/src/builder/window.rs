@@ -11,7 +11,8 @@ use flowdsl_runtime::window::{
     WindowSpec,
 };
 
-use super::stream::{EdgeStream, IntoKeyedStream, StageStream, Stream};
+use super::keyed::IntoKeyedStream;
+use super::stream::{EdgeStream, StageStream, Stream};
 use crate::Error;
 
 /// Which windows, with their options; made by [`tumbling`], [`sliding`] and [`session`].
