@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use flowdsl::prelude::*;
+use flowdsl::runtime::storage::MemoryStorage;
+use flowdsl::{Environment, JobHandle, Outcome};
 use flowdsl_runtime::connector::{
     Barrier, PendingCommit, Sink, SinkContext, SinkGuarantee, SinkWriter,
 };
@@ -128,4 +130,42 @@ fn windows_fire_while_there_is_always_more_to_process() {
         lag < RECORDS / 4,
         "a window fired {lag} records behind its end"
     );
+}
+
+/// A frozen image is handed to the disk's thread a few pieces at a time: none of them is lost where
+/// it has many.
+#[test]
+fn a_state_of_many_pieces_is_whole_after_a_restart() {
+    const KEYS: u64 = 150_000;
+    let (storage, handle) = (Arc::new(MemoryStorage::new()), JobHandle::new());
+    let (counts, stop) = (Collect::new(), handle.clone());
+    let seen = counts.clone();
+    let job = Job::new("many keys", move |flow| {
+        let stop = stop.clone();
+        flow.source("numbers", Generator::new(2 * KEYS, |i| i))
+            .inspect(move |n| {
+                if *n == KEYS + KEYS / 2 {
+                    stop.stop();
+                }
+            })
+            .key_by(|n| n % KEYS)
+            .fold(0_u64, |count, _| *count += 1)
+            .map(|count| count.value)
+            .sink(counts.clone());
+    });
+    let run = |handle| {
+        let storage: Arc<MemoryStorage> = Arc::clone(&storage);
+        let environment = Environment {
+            storage: Some(storage),
+            handle,
+            ..Environment::default()
+        };
+        let report = job.run_in(&Options::new().without_checkpoints(), &environment);
+        report.expect("the job runs").outcome
+    };
+    assert_eq!(run(handle), Outcome::Stopped);
+    assert_eq!(run(JobHandle::new()), Outcome::Finished);
+    let seen = seen.take();
+    let of = |count| seen.iter().filter(|seen| **seen == count).count() as u64;
+    assert_eq!((of(1), of(2), seen.len() as u64), (KEYS, KEYS, 2 * KEYS));
 }

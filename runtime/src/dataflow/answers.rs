@@ -155,6 +155,11 @@ impl Answers {
         });
     }
 
+    /// Wakes the operator from the offload thread.
+    pub(crate) fn wake(&self) -> Arc<SyncActivator> {
+        Arc::clone(&self.wake)
+    }
+
     /// Tells the coordinator something.
     pub(crate) fn report(&mut self, report: Report) {
         self.reports.send(vec![report]);

@@ -2,6 +2,7 @@
 //! fused behind it, and takes part in barriers.
 
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use timely::progress::frontier::MutableAntichain;
@@ -25,6 +26,8 @@ const PIECE: usize = 4_096;
 const FIRE: usize = 1_024;
 /// Entries of a frozen image that are copied at a time.
 const COPY: usize = 4_096;
+/// Pieces of a frozen image that wait for a slow disk; the rest stays in the table until then.
+const QUEUED: usize = 16;
 /// Encoded state beyond this many bytes goes to an object of its own.
 const OBJECT: usize = 64 << 20;
 
@@ -65,6 +68,8 @@ struct Copying {
     scope: SnapshotScope,
     prepared: Option<crate::connector::PendingCommit>,
     encoded: Arc<Mutex<Encoded>>,
+    /// Pieces that were handed over and are not encoded.
+    queued: Arc<AtomicUsize>,
 }
 
 /// The encoded image so far; touched by the offload thread only.
@@ -140,7 +145,7 @@ where
             }
             self.barrier()?;
         }
-        self.copy(1);
+        self.copy_next();
         self.flush();
         if frontier.is_empty() && self.parts.inbox.is_drained() {
             self.close();
@@ -275,7 +280,7 @@ where
             if self.parts.stage.is_some() {
                 let scope = answers.next_scope();
                 self.parts.logic.freeze(scope);
-                self.copying = Some(Copying { epoch, scope, prepared, encoded: Arc::default() });
+                self.copying = Some(Copying { epoch, scope, prepared, encoded: Arc::default(), queued: Arc::default() });
             } else {
                 answers.submit(epoch, SnapshotScope::Full, None, prepared);
             }
@@ -286,13 +291,22 @@ where
         Ok(())
     }
 
+    /// Hands over the next piece of the frozen image, unless enough of them wait.
+    fn copy_next(&mut self) {
+        if self.copying.as_ref().is_some_and(|copying| copying.queued.load(Ordering::SeqCst) < QUEUED) {
+            self.copy(1);
+        }
+    }
+
     /// Hands over some of the frozen image, and all of it to a barrier that cannot wait.
     fn copy(&mut self, pieces: usize) {
         for _ in 0..pieces {
-            let Some(copying) = &self.copying else { return };
+            let (Some(copying), Some(answers)) = (&self.copying, &self.parts.answers) else { return };
             match self.parts.logic.copy_frozen(COPY) {
                 Some(chunk) => {
-                    let encoded = Arc::clone(&copying.encoded);
+                    let (encoded, queued) = (Arc::clone(&copying.encoded), Arc::clone(&copying.queued));
+                    let wake = answers.wake();
+                    queued.fetch_add(1, Ordering::SeqCst);
                     let store = self.parts.context.store.clone();
                     let (epoch, scope) = (copying.epoch, copying.scope);
                     let subtask = self.parts.stage.as_ref().map(|stage| self.parts.context.subtask(stage));
@@ -303,6 +317,9 @@ where
                         }
                         if let (true, Some(subtask)) = (encoded.bytes.len() >= OBJECT, subtask) {
                             encoded.store(&store, &subtask, epoch, scope);
+                        }
+                        if queued.fetch_sub(1, Ordering::SeqCst) == QUEUED {
+                            let _ = wake.activate();
                         }
                     });
                     self.parts.again.activate();
@@ -319,7 +336,7 @@ where
         else {
             return;
         };
-        let Copying { epoch, scope, prepared, encoded } = copying;
+        let Copying { epoch, scope, prepared, encoded, queued: _ } = copying;
         let store = self.parts.context.store.clone();
         let subtask = self.parts.context.subtask(stage);
         let own = move || {
