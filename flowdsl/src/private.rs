@@ -78,6 +78,11 @@ pub fn source_of<T, S: Source<Item = T>>(source: S) -> S {
     source
 }
 
+/// The aggregates of a window, as they are.
+pub fn aggregates<A>(aggregates: A) -> A {
+    aggregates
+}
+
 /// The sink, which takes what the header says.
 pub fn sink_of<T, S: Sink<T>>(sink: S) -> S {
     sink

@@ -85,18 +85,18 @@ impl KeyHasher {
 }
 
 macro_rules! integer_keys {
-    ($($t:ty),*) => {$(
+    ($($t:ty),* => $word:expr) => {$(
         impl Key for $t {
             #[inline]
             fn hash_key(&self, hasher: &mut KeyHasher) {
-                hasher.word(*self as u64);
+                let word: fn($t) -> u64 = $word;
+                hasher.word(word(*self));
             }
         }
     )*};
 }
-integer_keys!(
-    u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, bool, char
-);
+integer_keys!(u8, u16, u32, u64, bool, char => u64::from);
+integer_keys!(usize, i8, i16, i32, i64, isize => |key| key as u64);
 
 impl Key for u128 {
     #[inline]

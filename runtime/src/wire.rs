@@ -160,6 +160,10 @@ impl Aligned {
 
 /// Writes records for a process of the same build.
 ///
+/// # Panics
+///
+/// Never: memory takes all that is written to it.
+///
 /// # Examples
 ///
 /// ```

@@ -69,8 +69,16 @@ struct Retry {
 }
 
 enum Outcome {
-    Snapshot { epoch: Epoch, scope: SnapshotScope, own: Result<Vec<SnapshotRef>>, prepared: Result<Option<Prepared>> },
-    Committed { done: Vec<(Epoch, Committable)>, result: Result<()> },
+    Snapshot {
+        epoch: Epoch,
+        scope: SnapshotScope,
+        own: Result<Vec<SnapshotRef>>,
+        prepared: Result<Option<Prepared>>,
+    },
+    Committed {
+        done: Vec<(Epoch, Committable)>,
+        result: Result<()>,
+    },
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -100,7 +108,10 @@ impl Answers {
         });
         Self {
             context: Rc::clone(ports.context()),
-            own: own.map(|stage| Own { stage, chain: Chain::default() }),
+            own: own.map(|stage| Own {
+                stage,
+                chain: Chain::default(),
+            }),
             sink,
             acks,
             reports,
@@ -128,7 +139,9 @@ impl Answers {
 
     /// What the next snapshot of the own stage has to hold.
     pub(crate) fn next_scope(&self) -> SnapshotScope {
-        self.own.as_ref().map_or(SnapshotScope::Full, |own| own.chain.next_scope())
+        self.own
+            .as_ref()
+            .map_or(SnapshotScope::Full, |own| own.chain.next_scope())
     }
 
     /// Notes that the barrier of `epoch` has passed: an answer is owed.
@@ -150,7 +163,12 @@ impl Answers {
             // the next checkpoint.
             let prepared = prepared.map(|prepare| prepare()).transpose();
             let own = own.map_or_else(|| Ok(Vec::new()), |snapshot| snapshot());
-            let _ = inbox.send(Outcome::Snapshot { epoch, scope, own, prepared });
+            let _ = inbox.send(Outcome::Snapshot {
+                epoch,
+                scope,
+                own,
+                prepared,
+            });
             let _ = wake.activate();
         });
     }
@@ -169,7 +187,12 @@ impl Answers {
     pub(crate) fn poll(&mut self) -> Result<()> {
         while let Ok(outcome) = self.outcomes.try_recv() {
             match outcome {
-                Outcome::Snapshot { epoch, scope, own, prepared } => self.took_snapshot(epoch, scope, own, prepared)?,
+                Outcome::Snapshot {
+                    epoch,
+                    scope,
+                    own,
+                    prepared,
+                } => self.took_snapshot(epoch, scope, own, prepared)?,
                 Outcome::Committed { done, result } => self.committed(&done, result)?,
             }
         }
@@ -177,7 +200,10 @@ impl Answers {
             if !self.context.board.is_aborted(epoch) {
                 break;
             }
-            self.answer(epoch, Some("the coordinator gave this checkpoint up".to_owned()));
+            self.answer(
+                epoch,
+                Some("the coordinator gave this checkpoint up".to_owned()),
+            );
         }
         self.commit();
         Ok(())
@@ -193,7 +219,8 @@ impl Answers {
         if let Some(sink) = &mut self.sink {
             // Output that could not be staged is lost to this run: only a restart reads it again.
             if let Some(prepared) = prepared.map_err(|e| e.in_stage(&sink.stage))? {
-                sink.pending.extend(prepared.committables.into_iter().map(|c| (epoch, c)));
+                sink.pending
+                    .extend(prepared.committables.into_iter().map(|c| (epoch, c)));
                 sink.unfinished = prepared.unfinished;
             }
         } else {
@@ -205,7 +232,9 @@ impl Answers {
                 Ok(refs) if own.chain.takes(scope) => own.chain.extend(scope, refs),
                 // The checkpoint before was given up while its image was being written, and this
                 // one was frozen before anybody knew that the image would not be stored.
-                Ok(_) => failure = Some("the snapshot before this one could not be stored".to_owned()),
+                Ok(_) => {
+                    failure = Some("the snapshot before this one could not be stored".to_owned());
+                }
                 Err(error) => {
                     own.chain.break_off();
                     failure = Some(error.to_string());
@@ -226,18 +255,31 @@ impl Answers {
                 None => SnapshotAck::Durable(own.chain.refs().to_vec()),
                 Some(reason) => SnapshotAck::Failed(reason.clone()),
             };
-            answers.push(Acknowledgement { subtask: self.context.subtask(&own.stage), epoch, ack });
+            answers.push(Acknowledgement {
+                subtask: self.context.subtask(&own.stage),
+                epoch,
+                ack,
+            });
         }
         if let Some(sink) = &self.sink {
-            let snapshot = SinkSnapshot { committables: sink.pending.clone(), unfinished: sink.unfinished.clone() };
-            let reference =
-                SnapshotRef { kind: SnapshotKind::Operator, location: Location::Inline(snapshot.encode()) };
+            let snapshot = SinkSnapshot {
+                committables: sink.pending.clone(),
+                unfinished: sink.unfinished.clone(),
+            };
+            let reference = SnapshotRef {
+                kind: SnapshotKind::Operator,
+                location: Location::Inline(snapshot.encode()),
+            };
             // Only the own stage can fail; but an epoch that was given up holds no prepared output yet.
             let ack = match &failure {
                 Some(reason) if self.own.is_none() => SnapshotAck::Failed(reason.clone()),
                 _ => SnapshotAck::Durable(vec![reference]),
             };
-            answers.push(Acknowledgement { subtask: self.context.subtask(&sink.stage), epoch, ack });
+            answers.push(Acknowledgement {
+                subtask: self.context.subtask(&sink.stage),
+                epoch,
+                ack,
+            });
         }
         if !answers.is_empty() {
             self.acks.send(answers);
@@ -247,16 +289,24 @@ impl Answers {
     }
 
     fn commit(&mut self) {
-        let (Some(sink), Some(permit)) = (&mut self.sink, self.context.board.permit()) else { return };
+        let (Some(sink), Some(permit)) = (&mut self.sink, self.context.board.permit()) else {
+            return;
+        };
         if sink.committing {
             return;
         }
-        let due: Vec<_> = sink.pending.iter().filter(|(epoch, _)| *epoch <= permit.epoch()).cloned().collect();
+        let due: Vec<_> = sink
+            .pending
+            .iter()
+            .filter(|(epoch, _)| *epoch <= permit.epoch())
+            .cloned()
+            .collect();
         if due.is_empty() {
             if sink.reported < permit.epoch() {
                 sink.reported = permit.epoch();
                 let subtask = self.context.subtask(&sink.stage);
-                self.reports.send(vec![Report::Committed(subtask, permit.epoch())]);
+                self.reports
+                    .send(vec![Report::Committed(subtask, permit.epoch())]);
             }
             return;
         }
@@ -268,7 +318,11 @@ impl Answers {
             }
         }
         sink.committing = true;
-        let (inbox, wake, committer) = (self.inbox.clone(), Arc::clone(&self.wake), Arc::clone(&sink.committer));
+        let (inbox, wake, committer) = (
+            self.inbox.clone(),
+            Arc::clone(&self.wake),
+            Arc::clone(&sink.committer),
+        );
         self.context.offload.run(move || {
             let mut done = Vec::new();
             let mut result = Ok(());
@@ -285,7 +339,9 @@ impl Answers {
     }
 
     fn committed(&mut self, done: &[(Epoch, Committable)], result: Result<()>) -> Result<()> {
-        let Some(sink) = &mut self.sink else { return Ok(()) };
+        let Some(sink) = &mut self.sink else {
+            return Ok(());
+        };
         sink.committing = false;
         sink.pending.retain(|pending| !done.contains(pending));
         let Err(error) = result else {
@@ -294,14 +350,23 @@ impl Answers {
         };
         let clock = &self.context.clock;
         let now = clock.now();
-        let (since, pause) = sink.retry.map_or((now, FIRST_PAUSE), |retry| (retry.since, retry.pause));
+        let (since, pause) = sink
+            .retry
+            .map_or((now, FIRST_PAUSE), |retry| (retry.since, retry.pause));
         let next = now + clock.pause(pause);
-        let retry = Retry { since, next, pause: (pause * 2).min(LONGEST_PAUSE) };
+        let retry = Retry {
+            since,
+            next,
+            pause: (pause * 2).min(LONGEST_PAUSE),
+        };
         tracing::warn!(stage = %sink.stage, %error, "a commit failed and is tried again");
         sink.retry = Some(retry);
         if now.saturating_sub(retry.since) > self.context.commit_timeout {
-            return Err(Error::unavailable(format!("output could not be committed for {:?}: {error}", now.saturating_sub(retry.since)))
-                .in_stage(&sink.stage));
+            return Err(Error::unavailable(format!(
+                "output could not be committed for {:?}: {error}",
+                now.saturating_sub(retry.since)
+            ))
+            .in_stage(&sink.stage));
         }
         self.retry.set(retry.next.saturating_sub(now));
         Ok(())
@@ -324,7 +389,14 @@ struct Port<M> {
 impl<M: Clone + 'static> Port<M> {
     fn attach<'s>(ports: &mut Ports<'s>) -> (Self, timely::dataflow::Stream<'s, Moment, Vec<M>>) {
         let (at, output, stream) = ports.answer_output();
-        (Self { at, output, capability: None }, stream)
+        (
+            Self {
+                at,
+                output,
+                capability: None,
+            },
+            stream,
+        )
     }
 
     fn start(&mut self, capabilities: &mut Capabilities) {

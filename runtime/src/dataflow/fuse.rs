@@ -428,7 +428,7 @@ impl<T: 'static> Stages for FromSource<T> {
                 key: Unkeyed,
                 time: Untimed,
                 value,
-            })
+            });
         });
     }
 

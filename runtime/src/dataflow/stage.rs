@@ -155,19 +155,36 @@ where
 
     fn open(&mut self) -> Result<()> {
         self.life = Life::Running;
-        let Parts { context, stage, logic, target, answers, .. } = &mut self.parts;
+        let Parts {
+            context,
+            stage,
+            logic,
+            target,
+            answers,
+            ..
+        } = &mut self.parts;
         target.open()?;
         let Some(stage) = stage else { return Ok(()) };
-        let Some(snapshots) = context.restored.keyed.get(stage) else { return Ok(()) };
-        let range = context.key_groups.range_of(context.worker, context.worker_count);
+        let Some(snapshots) = context.restored.keyed.get(stage) else {
+            return Ok(());
+        };
+        let range = context
+            .key_groups
+            .range_of(context.worker, context.worker_count);
         let former = snapshots.iter().map(|(worker, refs)| Former {
-            range: context.key_groups.range_of(*worker, context.restored.worker_count),
+            range: context
+                .key_groups
+                .range_of(*worker, context.restored.worker_count),
             refs,
         });
-        restore_from(logic, context.key_groups, range, former, |reference| context.store.read(reference))?;
+        restore_from(logic, context.key_groups, range, former, |reference| {
+            context.store.read(reference)
+        })?;
         // With the same workers every subtask keeps its own key groups, and so its chain.
         if context.restored.worker_count == context.worker_count
-            && let Some((_, refs)) = snapshots.iter().find(|(worker, _)| *worker == context.worker)
+            && let Some((_, refs)) = snapshots
+                .iter()
+                .find(|(worker, _)| *worker == context.worker)
             && let Some(answers) = answers
         {
             answers.restore_chain(Chain::restored(refs.clone()));
@@ -178,8 +195,18 @@ where
     /// Processes batches of the present epoch; false if some are left for the next activation.
     fn process(&mut self) -> Result<bool> {
         loop {
-            let Parts { inbox, logic, target, late, again, label, .. } = &mut self.parts;
-            let Some(records) = inbox.front() else { return Ok(true) };
+            let Parts {
+                inbox,
+                logic,
+                target,
+                late,
+                again,
+                label,
+                ..
+            } = &mut self.parts;
+            let Some(records) = inbox.front() else {
+                return Ok(true);
+            };
             if !target.is_open() || late.as_mut().is_some_and(|late| !Target::is_open(late)) {
                 return Ok(false);
             }
@@ -218,7 +245,13 @@ where
             if watermark == self.watermark {
                 return Ok(true);
             }
-            let Parts { logic, target, again, label, .. } = &mut self.parts;
+            let Parts {
+                logic,
+                target,
+                again,
+                label,
+                ..
+            } = &mut self.parts;
             if !target.is_open() {
                 return Ok(false);
             }
@@ -226,7 +259,8 @@ where
                 again.activate();
                 return Ok(false);
             };
-            let progress = label.guard(|| logic.fire(watermark, &mut self.out, target.batch_size(piece.min(FIRE))));
+            let progress = label
+                .guard(|| logic.fire(watermark, &mut self.out, target.batch_size(piece.min(FIRE))));
             self.pace.did(self.out.len());
             if progress == Progress::Done {
                 self.emit()?;
@@ -238,7 +272,13 @@ where
     }
 
     fn emit(&mut self) -> Result<()> {
-        let Parts { stages, target, late, context, .. } = &mut self.parts;
+        let Parts {
+            stages,
+            target,
+            late,
+            context,
+            ..
+        } = &mut self.parts;
         if !self.out.is_empty() {
             target.drive(stages, &mut self.out)?;
         }
@@ -280,7 +320,13 @@ where
             if self.parts.stage.is_some() {
                 let scope = answers.next_scope();
                 self.parts.logic.freeze(scope);
-                self.copying = Some(Copying { epoch, scope, prepared, encoded: Arc::default(), queued: Arc::default() });
+                self.copying = Some(Copying {
+                    epoch,
+                    scope,
+                    prepared,
+                    encoded: Arc::default(),
+                    queued: Arc::default(),
+                });
             } else {
                 answers.submit(epoch, SnapshotScope::Full, None, prepared);
             }
@@ -293,7 +339,11 @@ where
 
     /// Hands over the next piece of the frozen image, unless enough of them wait.
     fn copy_next(&mut self) {
-        if self.copying.as_ref().is_some_and(|copying| copying.queued.load(Ordering::SeqCst) < QUEUED) {
+        if self
+            .copying
+            .as_ref()
+            .is_some_and(|copying| copying.queued.load(Ordering::SeqCst) < QUEUED)
+        {
             self.copy(1);
         }
     }
@@ -301,15 +351,22 @@ where
     /// Hands over some of the frozen image, and all of it to a barrier that cannot wait.
     fn copy(&mut self, pieces: usize) {
         for _ in 0..pieces {
-            let (Some(copying), Some(answers)) = (&self.copying, &self.parts.answers) else { return };
+            let (Some(copying), Some(answers)) = (&self.copying, &self.parts.answers) else {
+                return;
+            };
             match self.parts.logic.copy_frozen(COPY) {
                 Some(chunk) => {
-                    let (encoded, queued) = (Arc::clone(&copying.encoded), Arc::clone(&copying.queued));
+                    let (encoded, queued) =
+                        (Arc::clone(&copying.encoded), Arc::clone(&copying.queued));
                     let wake = answers.wake();
                     queued.fetch_add(1, Ordering::SeqCst);
                     let store = self.parts.context.store.clone();
                     let (epoch, scope) = (copying.epoch, copying.scope);
-                    let subtask = self.parts.stage.as_ref().map(|stage| self.parts.context.subtask(stage));
+                    let subtask = self
+                        .parts
+                        .stage
+                        .as_ref()
+                        .map(|stage| self.parts.context.subtask(stage));
                     self.parts.context.offload.run(move || {
                         let mut encoded = encoded.lock().unwrap_or_else(PoisonError::into_inner);
                         if let Err(error) = chunk.encode(&mut encoded.bytes) {
@@ -331,12 +388,20 @@ where
 
     /// Everything was handed over: the offload thread writes it, and then prepares the sink.
     fn copied(&mut self) {
-        let (Some(copying), Some(stage), Some(answers)) =
-            (self.copying.take(), &self.parts.stage, &mut self.parts.answers)
-        else {
+        let (Some(copying), Some(stage), Some(answers)) = (
+            self.copying.take(),
+            &self.parts.stage,
+            &mut self.parts.answers,
+        ) else {
             return;
         };
-        let Copying { epoch, scope, prepared, encoded, queued: _ } = copying;
+        let Copying {
+            epoch,
+            scope,
+            prepared,
+            encoded,
+            queued: _,
+        } = copying;
         let store = self.parts.context.store.clone();
         let subtask = self.parts.context.subtask(stage);
         let own = move || {

@@ -42,38 +42,29 @@ struct SinkEnd {
     context: SinkContext,
 }
 
+/// A run that wants to begin.
+#[derive(Clone, Copy)]
+pub(super) struct Beginning<'a> {
+    pub(super) job: &'a Arc<str>,
+    pub(super) blueprint: &'a Blueprint,
+    pub(super) options: &'a Options,
+    pub(super) environment: &'a Environment,
+    pub(super) worker_count: usize,
+}
+
 /// Claims the log and puts everything in its place.
 pub(super) fn recover(
-    job: &Arc<str>,
+    begin: Beginning<'_>,
     storage: Arc<dyn CheckpointStorage>,
-    blueprint: &Blueprint,
-    options: &Options,
-    environment: &Environment,
-    worker_count: usize,
 ) -> Result<Recovered> {
+    let options = begin.options;
     let request = ClaimRequest {
-        job,
+        job: begin.job,
         fresh: options.fresh,
-        started_unix_ms: environment.clock.unix_millis(),
+        started_unix_ms: begin.environment.clock.unix_millis(),
     };
     let Claimed { next_epoch, writer } = claim(Arc::clone(&storage), &request)?;
-    let sinks: Vec<SinkEnd> = blueprint
-        .sinks
-        .iter()
-        .map(|(stage, sink)| SinkEnd {
-            stage: stage.clone(),
-            sink: Arc::clone(sink),
-            context: SinkContext {
-                job: Arc::clone(job),
-                stage: stage.clone(),
-                worker: WorkerIndex(0),
-                worker_count,
-                generation: writer.generation(),
-                disk: Arc::clone(&environment.disk),
-                clock: environment.clock.clone(),
-            },
-        })
-        .collect();
+    let sinks = begin.sinks(&writer);
     let verified = if options.fresh {
         Vec::new()
     } else {
@@ -86,32 +77,15 @@ pub(super) fn recover(
     // Above what is visible, too: output whose checkpoints are lost keeps its names.
     let visible = facts.iter().filter_map(|sink| sink.newest_epoch).max();
     let first_epoch = visible.map_or(next_epoch, |newest| next_epoch.max(newest.next()));
-    let allowed = RecoveryOptions {
-        fresh: options.fresh,
-        accept_duplicates: options.accept_duplicates,
-    };
     let decision = choose_checkpoint(&RecoveryFacts {
         log: writer.log(),
         verified: &verified,
         sinks: &facts,
-        options: allowed,
+        options: RecoveryOptions {
+            fresh: options.fresh,
+            accept_duplicates: options.accept_duplicates,
+        },
     });
-    let damaged = verified
-        .iter()
-        .filter(|(_, verification)| matches!(verification, Verification::Damaged { .. }))
-        .map(|(slot, _)| *slot)
-        .collect();
-    let fresh = |writer| -> Result<Recovered> {
-        Ok(Recovered {
-            writer,
-            first_epoch,
-            key_groups: options.key_groups,
-            restored: discover(blueprint, Restored::default())?,
-            from: None,
-            finished: false,
-            damaged: BTreeSet::new(),
-        })
-    };
     match decision {
         RecoveryDecision::Refuse(error) => Err(error),
         RecoveryDecision::Fresh => {
@@ -120,7 +94,7 @@ pub(super) fn recover(
                     .discard_staged(&sink.context, &[], &[])
                     .map_err(|e| e.in_stage(&sink.stage))?;
             }
-            fresh(writer)
+            begin.afresh(writer, first_epoch)
         }
         RecoveryDecision::FreshAfterClearing => {
             for sink in &sinks {
@@ -128,34 +102,73 @@ pub(super) fn recover(
                     .clear(&sink.context)
                     .map_err(|e| e.in_stage(&sink.stage))?;
             }
-            fresh(writer)
+            begin.afresh(writer, first_epoch)
         }
         RecoveryDecision::Restore(chosen) | RecoveryDecision::Finished(chosen) => {
             let manifest = manifest_of(&writer, &chosen)?;
-            may_restore(&manifest, &blueprint.plan, manifest.key_groups)?;
-            if worker_count > manifest.key_groups.get() as usize {
-                return Err(Error::invalid(format!(
-                    "{worker_count} workers share {} key groups, whose number is fixed for the job's life: use fewer workers",
-                    manifest.key_groups.get()
-                )));
-            }
+            begin.check(&manifest)?;
             for skipped in &chosen.skipped {
-                tracing::warn!(
-                    "{skipped}; falling back to the checkpoint of epoch {}",
-                    chosen.epoch
-                );
+                let epoch = chosen.epoch;
+                tracing::warn!("{skipped}; falling back to the checkpoint of epoch {epoch}");
             }
             restore_sinks(&sinks, &manifest, &chosen)?;
+            let damaged = verified.iter().filter_map(|(slot, verification)| {
+                matches!(verification, Verification::Damaged { .. }).then_some(*slot)
+            });
             Ok(Recovered {
                 writer,
                 first_epoch,
                 key_groups: manifest.key_groups,
-                restored: discover(blueprint, read_manifest(&manifest)?)?,
+                restored: discover(begin.blueprint, read_manifest(&manifest)?)?,
                 from: Some(chosen.epoch),
                 finished: manifest.finished,
-                damaged,
+                damaged: damaged.collect(),
             })
         }
+    }
+}
+
+impl Beginning<'_> {
+    fn sinks(&self, writer: &LogWriter) -> Vec<SinkEnd> {
+        let end = |(stage, sink): &(StageId, Arc<dyn Transactional>)| SinkEnd {
+            stage: stage.clone(),
+            sink: Arc::clone(sink),
+            context: SinkContext {
+                job: Arc::clone(self.job),
+                stage: stage.clone(),
+                worker: WorkerIndex(0),
+                worker_count: self.worker_count,
+                generation: writer.generation(),
+                disk: Arc::clone(&self.environment.disk),
+                clock: self.environment.clock.clone(),
+            },
+        };
+        self.blueprint.sinks.iter().map(end).collect()
+    }
+
+    fn afresh(&self, writer: LogWriter, first_epoch: Epoch) -> Result<Recovered> {
+        Ok(Recovered {
+            writer,
+            first_epoch,
+            key_groups: self.options.key_groups,
+            restored: discover(self.blueprint, Restored::default())?,
+            from: None,
+            finished: false,
+            damaged: BTreeSet::new(),
+        })
+    }
+
+    /// Whether this flow, on so many workers, can go on from a checkpoint.
+    fn check(&self, manifest: &Manifest) -> Result<()> {
+        may_restore(manifest, &self.blueprint.plan, manifest.key_groups)?;
+        let groups = manifest.key_groups.get() as usize;
+        if self.worker_count > groups {
+            return Err(Error::invalid(format!(
+                "{} workers share {groups} key groups, whose number is fixed for the job's life: use fewer workers",
+                self.worker_count
+            )));
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::coordinator::{Coordinator, Event};
 use super::handle::JobHandle;
 use super::publisher::Publisher;
-use super::recovery::{recover, retained};
+use super::recovery::{Beginning, recover, retained};
 use crate::clock::Clock;
 use crate::dataflow::{self, Blueprint, Body, Fate, Restored, Run};
 use crate::error::{Error, Result};
@@ -98,14 +98,14 @@ pub fn run(spec: &JobSpec, options: &Options, environment: &Environment) -> Resu
     };
     let blueprint = blueprint(spec)?;
     let storage = storage_of(options, environment)?;
-    let recovered = recover(
-        &spec.name,
-        Arc::clone(&storage),
-        &blueprint,
+    let begin = Beginning {
+        job: &spec.name,
+        blueprint: &blueprint,
         options,
         environment,
         worker_count,
-    )?;
+    };
+    let recovered = recover(begin, Arc::clone(&storage))?;
     let report = |outcome| JobReport {
         outcome,
         restored_from: recovered.from,
