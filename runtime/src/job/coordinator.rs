@@ -151,9 +151,9 @@ impl Coordinator {
             .collect();
         workers.finish(&stuck);
         if self.fate.has_failed() {
-            publisher.abandon()
+            publisher.abandon();
         } else {
-            publisher.finish()
+            publisher.finish();
         }
         let stopped = self.stopping && !self.unfinished_sources.is_empty();
         if !self.fate.has_failed() && !self.is_over() {
