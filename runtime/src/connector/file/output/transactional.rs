@@ -198,7 +198,13 @@ impl Committer for FileCommitter {
         match place.len(&staged)? {
             Some(len) if len != held.len => return Err(cut_short(&staged, held.len, len)),
             // CRASH: the file is whole and durable since its barrier, so a reader sees all of it or nothing.
-            Some(_) => place.rename(&staged, &visible)?,
+            Some(_) => {
+                let renamed = place.rename(&staged, &visible);
+                // A run that has been overtaken may have committed it at this very moment.
+                if renamed.is_err() && place.len(&visible)?.is_none() {
+                    return renamed;
+                }
+            }
             // It is visible already; but the sync of that commit may have failed.
             None if place.len(&visible)?.is_some() => {}
             None => return Err(lost(place, held.file)),
