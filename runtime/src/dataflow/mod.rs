@@ -19,6 +19,7 @@ mod credit;
 mod fate;
 mod fuse;
 mod graph;
+mod image;
 mod inbox;
 mod moment;
 mod offload;

@@ -2,8 +2,6 @@
 //! fused behind it, and takes part in barriers.
 
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use timely::progress::frontier::MutableAntichain;
 use timely::scheduling::Activator;
@@ -11,14 +9,14 @@ use timely::scheduling::Activator;
 use super::answers::Answers;
 use super::fuse::{Label, Stages};
 use super::graph::WorkerContext;
+use super::image::{Image, Snapshot};
 use super::inbox::{Inbox, has_passed, watermark_of};
 use super::moment::Moment;
 use super::pace::Pace;
 use super::target::{EdgeTarget, Target};
-use crate::error::{Error, Result};
-use crate::ids::{Epoch, StageId, SubtaskId};
-use crate::protocol::{SnapshotKind, SnapshotRef};
-use crate::state::{Chain, Former, KeyedLogic, Progress, SnapshotScope, StateStore, restore_from};
+use crate::error::Result;
+use crate::ids::{Epoch, StageId};
+use crate::state::{Chain, Former, KeyedLogic, Progress, SnapshotScope, restore_from};
 
 /// Records a stage takes up at a time.
 const PIECE: usize = 4_096;
@@ -26,10 +24,6 @@ const PIECE: usize = 4_096;
 const FIRE: usize = 1_024;
 /// Entries of a frozen image that are copied at a time.
 const COPY: usize = 4_096;
-/// Pieces of a frozen image that wait for a slow disk; the rest stays in the table until then.
-const QUEUED: usize = 16;
-/// Encoded state beyond this many bytes goes to an object of its own.
-const OBJECT: usize = 64 << 20;
 
 /// The parts of the operator, as its builder hands them over.
 pub(crate) struct Parts<L: KeyedLogic, St, T> {
@@ -57,27 +51,10 @@ pub(crate) struct StageOperator<L: KeyedLogic, St, T> {
     late: Vec<L::In>,
     pace: Pace,
     /// A frozen image that is being copied.
-    copying: Option<Copying>,
+    copying: Option<Image>,
     /// Whether batches were left over by the last activation.
     behind: bool,
     life: Life,
-}
-
-struct Copying {
-    epoch: Epoch,
-    scope: SnapshotScope,
-    prepared: Option<crate::connector::PendingCommit>,
-    encoded: Arc<Mutex<Encoded>>,
-    /// Pieces that were handed over and are not encoded.
-    queued: Arc<AtomicUsize>,
-}
-
-/// The encoded image so far; touched by the offload thread only.
-#[derive(Default)]
-struct Encoded {
-    bytes: Vec<u8>,
-    refs: Vec<SnapshotRef>,
-    failed: Option<Error>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -317,16 +294,16 @@ where
         let prepared = self.parts.target.prepare_commit(epoch, barrier)?;
         if let Some(answers) = &mut self.parts.answers {
             answers.owe(epoch);
-            if self.parts.stage.is_some() {
+            if let Some(stage) = &self.parts.stage {
                 let scope = answers.next_scope();
                 self.parts.logic.freeze(scope);
-                self.copying = Some(Copying {
+                let snapshot = Snapshot {
+                    subtask: self.parts.context.subtask(stage),
                     epoch,
                     scope,
-                    prepared,
-                    encoded: Arc::default(),
-                    queued: Arc::default(),
-                });
+                    store: self.parts.context.store.clone(),
+                };
+                self.copying = Some(Image::new(snapshot, prepared));
             } else {
                 answers.submit(epoch, SnapshotScope::Full, None, prepared);
             }
@@ -339,89 +316,33 @@ where
 
     /// Hands over the next piece of the frozen image, unless enough of them wait.
     fn copy_next(&mut self) {
-        if self
-            .copying
-            .as_ref()
-            .is_some_and(|copying| copying.queued.load(Ordering::SeqCst) < QUEUED)
-        {
-            self.copy(1);
+        if self.copying.as_ref().is_some_and(Image::takes_more) {
+            self.copy();
         }
     }
 
-    /// Hands over some of the frozen image, and all of it to a barrier that cannot wait.
-    fn copy(&mut self, pieces: usize) {
-        for _ in 0..pieces {
-            let (Some(copying), Some(answers)) = (&self.copying, &self.parts.answers) else {
-                return;
-            };
-            match self.parts.logic.copy_frozen(COPY) {
-                Some(chunk) => {
-                    let (encoded, queued) =
-                        (Arc::clone(&copying.encoded), Arc::clone(&copying.queued));
-                    let wake = answers.wake();
-                    queued.fetch_add(1, Ordering::SeqCst);
-                    let store = self.parts.context.store.clone();
-                    let (epoch, scope) = (copying.epoch, copying.scope);
-                    let subtask = self
-                        .parts
-                        .stage
-                        .as_ref()
-                        .map(|stage| self.parts.context.subtask(stage));
-                    self.parts.context.offload.run(move || {
-                        let mut encoded = encoded.lock().unwrap_or_else(PoisonError::into_inner);
-                        if let Err(error) = chunk.encode(&mut encoded.bytes) {
-                            encoded.failed.get_or_insert(error);
-                        }
-                        if let (true, Some(subtask)) = (encoded.bytes.len() >= OBJECT, subtask) {
-                            encoded.store(&store, &subtask, epoch, scope);
-                        }
-                        if queued.fetch_sub(1, Ordering::SeqCst) == QUEUED {
-                            let _ = wake.activate();
-                        }
-                    });
-                    self.parts.again.activate();
-                }
-                None => self.copied(),
-            }
-        }
-    }
-
-    /// Everything was handed over: the offload thread writes it, and then prepares the sink.
-    fn copied(&mut self) {
-        let (Some(copying), Some(stage), Some(answers)) = (
-            self.copying.take(),
-            &self.parts.stage,
-            &mut self.parts.answers,
-        ) else {
+    fn copy(&mut self) {
+        let (Some(image), Some(answers)) = (&self.copying, &self.parts.answers) else {
             return;
         };
-        let Copying {
-            epoch,
-            scope,
-            prepared,
-            encoded,
-            queued: _,
-        } = copying;
-        let store = self.parts.context.store.clone();
-        let subtask = self.parts.context.subtask(stage);
-        let own = move || {
-            let mut encoded = encoded.lock().unwrap_or_else(PoisonError::into_inner);
-            if !encoded.bytes.is_empty() {
-                encoded.store(&store, &subtask, epoch, scope);
+        match self.parts.logic.copy_frozen(COPY) {
+            Some(chunk) => {
+                image.push(chunk, &self.parts.context.offload, answers);
+                self.parts.again.activate();
             }
-            match encoded.failed.take() {
-                Some(error) => Err(error),
-                None => Ok(std::mem::take(&mut encoded.refs)),
-            }
-        };
-        answers.submit(epoch, scope, Some(Box::new(own)), prepared);
+            None => self
+                .copying
+                .take()
+                .into_iter()
+                .for_each(|image| image.submit(answers)),
+        }
     }
 
     /// A barrier comes while the image before is still being copied (its checkpoint was given up,
     /// or is very slow): the rest of it is copied at once.
     fn finish_copying(&mut self) {
         while self.copying.is_some() {
-            self.copy(64);
+            self.copy();
         }
     }
 
@@ -434,29 +355,5 @@ where
         if let Some(answers) = &mut self.parts.answers {
             answers.close();
         }
-    }
-}
-
-impl Encoded {
-    fn store(
-        &mut self,
-        store: &StateStore,
-        subtask: &SubtaskId,
-        epoch: Epoch,
-        scope: SnapshotScope,
-    ) {
-        if self.failed.is_some() {
-            self.bytes.clear();
-            return;
-        }
-        let kind = match scope {
-            SnapshotScope::Full => SnapshotKind::KeyedFull,
-            SnapshotScope::Increment => SnapshotKind::KeyedIncrement,
-        };
-        match store.write(subtask, epoch, self.refs.len() as u32, kind, &self.bytes) {
-            Ok(reference) => self.refs.push(reference),
-            Err(error) => self.failed = Some(error),
-        }
-        self.bytes.clear();
     }
 }
