@@ -29,7 +29,7 @@ const MAX_DEPTH: u32 = 25;
 const REMOVED_LIMIT: usize = 4_096;
 
 /// Records whose look-ups wait for memory together.
-const AHEAD: usize = 32;
+const AHEAD: usize = 64;
 
 /// Records that are taken out of a batch one by one, and may be seen before.
 pub(crate) trait Records<R>: Iterator<Item = R> {
@@ -264,7 +264,7 @@ impl<K: Key, V: State> KeyedTable<K, V> {
                 return;
             }
             let count = coming.len().min(AHEAD);
-            self.look_ahead(coming.iter().map(&key_of), &mut hashes);
+            self.look_ahead(coming.iter().map(&key_of), &mut hashes[..count]);
             for (hash, record) in hashes.iter().zip(records.by_ref().take(count)) {
                 let (key, with) = open(record);
                 match self.change(*hash, &key, with, &change) {
@@ -284,7 +284,7 @@ impl<K: Key, V: State> KeyedTable<K, V> {
     /// A look-up in a large table waits for memory; those of a few records, begun one behind the other
     /// with no decision in between, wait together.
     #[inline]
-    fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k K>, hashes: &mut [u64; AHEAD]) {
+    fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k K>, hashes: &mut [u64]) {
         for (hash, key) in hashes.iter_mut().zip(keys) {
             *hash = hash_of(key);
         }
