@@ -176,7 +176,10 @@ mod tests {
         assert_eq!(hash_of(&u128::MAX), 0xFF88_6452_44FB_1AAA);
         assert_eq!(hash_of(&String::new()), 0x0000_0000_0000_0000);
         assert_eq!(hash_of(&"ABE".to_owned()), 0x0673_E35D_DC30_8A31);
-        assert_eq!(hash_of(&"longer than a word".to_owned()), 0x71EF_771D_60E8_B719);
+        assert_eq!(
+            hash_of(&"longer than a word".to_owned()),
+            0x71EF_771D_60E8_B719
+        );
         assert_eq!(hash_of(&("ABE".to_owned(), 7_u32)), 0x2F58_CC06_DCC2_73E1);
         assert_eq!(hash_of(&vec![Some(1_u8), None]), 0x8796_FF18_8BA7_4006);
     }
@@ -191,10 +194,16 @@ mod tests {
             places[(hash >> 47) as usize] += 1;
         }
         let fullest = groups.into_iter().max().unwrap_or(0);
-        assert!(fullest <= 256 * 7 / 4, "{what}: {fullest} keys in a group of 256");
+        assert!(
+            fullest <= 256 * 7 / 4,
+            "{what}: {fullest} keys in a group of 256"
+        );
         // Random hashes would take four fifths as many places as there are keys, with 9 in the fullest.
         let taken = places.iter().filter(|keys| **keys > 0).count();
-        assert!(taken >= KEYS * 2 / 5, "{what}: {taken} places for {KEYS} keys");
+        assert!(
+            taken >= KEYS * 2 / 5,
+            "{what}: {taken} places for {KEYS} keys"
+        );
         let fullest = places.into_iter().max().unwrap_or(0);
         assert!(fullest <= 16, "{what}: {fullest} keys in one place");
     }
@@ -211,9 +220,15 @@ mod tests {
             check(&format!("each {step}"), (0_u64..).map(|i| i * step));
         }
         check("with their bits reversed", (0_u64..).map(u64::reverse_bits));
-        check("the bits of floats", (0_u32..).map(|i| (f64::from(i) * 0.1).to_bits()));
+        check(
+            "the bits of floats",
+            (0_u32..).map(|i| (f64::from(i) * 0.1).to_bits()),
+        );
         check("words", (0_u64..).map(|i| format!("key {i}")));
-        check("long words", (0_u64..).map(|i| format!("customer-{i:012}-account")));
+        check(
+            "long words",
+            (0_u64..).map(|i| format!("customer-{i:012}-account")),
+        );
         check("pairs", (0_u64..).map(|i| (i % 256, i / 256)));
     }
 }
