@@ -13,11 +13,14 @@
 //! than one segment takes.
 
 mod image;
+mod records;
 
 use crate::key::{Key, hash_of};
 use crate::state::State;
 
 use self::image::Frozen;
+pub(crate) use self::records::Next;
+use self::records::Records;
 use super::logic::SnapshotScope;
 use super::segment::Segment;
 use super::span::HashSpan;
@@ -29,44 +32,7 @@ const MAX_DEPTH: u32 = 25;
 const REMOVED_LIMIT: usize = 4_096;
 
 /// Records whose look-ups wait for memory together.
-const AHEAD: usize = 32;
-
-/// Records that are taken out of a batch one by one, and may be seen before.
-pub(crate) trait Records<R>: Iterator<Item = R> {
-    /// Those still to come.
-    fn coming(&self) -> &[R];
-}
-
-impl<R> Records<R> for std::vec::Drain<'_, R> {
-    #[inline]
-    fn coming(&self) -> &[R] {
-        self.as_slice()
-    }
-}
-
-/// The next few of some records.
-pub(crate) struct Next<'a, 'b, R> {
-    pub(crate) records: &'a mut std::vec::Drain<'b, R>,
-    pub(crate) count: usize,
-}
-
-impl<R> Iterator for Next<'_, '_, R> {
-    type Item = R;
-
-    #[inline]
-    fn next(&mut self) -> Option<R> {
-        self.count = self.count.checked_sub(1)?;
-        self.records.next()
-    }
-}
-
-impl<R> Records<R> for Next<'_, '_, R> {
-    #[inline]
-    fn coming(&self) -> &[R] {
-        let all = self.records.as_slice();
-        &all[..all.len().min(self.count)]
-    }
-}
+const AHEAD: usize = 64;
 
 /// The place of an entry, until the table next changes its shape (by an insertion or a removal).
 #[derive(Clone, Copy, Debug)]
@@ -264,7 +230,7 @@ impl<K: Key, V: State> KeyedTable<K, V> {
                 return;
             }
             let count = coming.len().min(AHEAD);
-            self.look_ahead(coming.iter().map(&key_of), &mut hashes);
+            self.look_ahead(coming.iter().map(&key_of), &mut hashes[..count]);
             for (hash, record) in hashes.iter().zip(records.by_ref().take(count)) {
                 let (key, with) = open(record);
                 match self.change(*hash, &key, with, &change) {
@@ -284,7 +250,7 @@ impl<K: Key, V: State> KeyedTable<K, V> {
     /// A look-up in a large table waits for memory; those of a few records, begun one behind the other
     /// with no decision in between, wait together.
     #[inline]
-    fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k K>, hashes: &mut [u64; AHEAD]) {
+    fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k K>, hashes: &mut [u64]) {
         for (hash, key) in hashes.iter_mut().zip(keys) {
             *hash = hash_of(key);
         }
