@@ -89,9 +89,9 @@ pub fn blueprint(spec: &JobSpec) -> Result<Blueprint> {
 
 /// Runs a job until it ends.
 pub fn run(spec: &JobSpec, options: &Options, environment: &Environment) -> Result<JobReport> {
-    options.validate()?;
     // Taken first: whoever waits for an answer hears of a run that ends before it has begun.
     let inbox = environment.handle.take_inbox()?;
+    options.validate()?;
     let worker_count = match options.worker_count {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         n => n,
