@@ -74,9 +74,7 @@ impl<K: Key, V: State> Values<K, V> {
             Frame::Removed(_, keys) => keys
                 .iter()
                 .for_each(|(hash, key)| table.restore_removal(*hash, key)),
-            Frame::Entries(_, entries) => entries
-                .into_iter()
-                .for_each(|(hash, key, value)| table.restore(hash, key, value)),
+            Frame::Entries(_, entries) => table.restore_entries(entries),
         })
     }
 }

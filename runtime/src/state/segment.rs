@@ -13,6 +13,10 @@ const MOST_BUCKETS: usize = 16_384;
 /// Entries of a segment before it splits: four fifths of its buckets.
 pub(super) const FULL: usize = room_of(MOST_BUCKETS);
 
+/// A probe longer than this shows that the hashes of the segment are crowded in a part of its
+/// interval, as when they come in order.
+const CROWD: usize = 384;
+
 /// How many entries so many buckets take. At least one bucket stays empty, where probes end.
 const fn room_of(buckets: usize) -> usize {
     buckets * 4 / 5
@@ -258,6 +262,24 @@ impl<K: Key, V: State> Segment<K, V> {
         copied
     }
 
+    /// Whether the entries around the home of a hash stand too close, for which growing is no help.
+    pub(super) fn is_crowded(&self, hash: u64) -> bool {
+        let home = self.home(hash);
+        self.len > CROWD
+            && self.buckets[home..]
+                .iter()
+                .chain(&self.buckets[..home])
+                .take(CROWD)
+                .all(|bucket| matches!(bucket, Bucket::Full { .. }))
+    }
+
+    /// Makes room for `capacity` entries, if it has less.
+    pub(super) fn reserve(&mut self, capacity: usize) {
+        if room_of(self.buckets.len()) < capacity {
+            self.resize(capacity);
+        }
+    }
+
     /// Whether the next entry beyond the room is better off in two segments.
     pub(super) fn is_full(&self) -> bool {
         self.len >= FULL
@@ -277,6 +299,10 @@ impl<K: Key, V: State> Segment<K, V> {
                 quarter
             }
         };
+        self.resize(capacity);
+    }
+
+    fn resize(&mut self, capacity: usize) {
         let mut grown = self.like(self.prefix, self.depth, capacity);
         for (hash, entry, changed_in) in self.drain() {
             grown.place(hash, entry, changed_in);

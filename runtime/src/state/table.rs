@@ -350,21 +350,28 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         segment
     }
 
-    /// The segment for a new key, with room for it.
-    fn segment_with_room(&mut self, hash: u64) -> u32 {
+    /// The segment for a hash, made first where there is none at all.
+    fn segment_of(&mut self, hash: u64) -> u32 {
         if self.directory.is_empty() {
             self.segments.push(Segment::new(self.mark, 0, 0, 0));
             self.directory.push(0);
         }
+        self.directory[self.index_of(hash)]
+    }
+
+    /// The segment for a new key, with room for it.
+    fn segment_with_room(&mut self, hash: u64) -> u32 {
         loop {
-            let index = self.directory[self.index_of(hash)];
-            let segment = &mut self.segments[index as usize];
-            if segment.has_room() {
+            let index = self.segment_of(hash);
+            let segment = &self.segments[index as usize];
+            let (has_room, is_crowded) = (segment.has_room(), segment.is_crowded(hash));
+            let splits = (is_crowded || segment.is_full() && !has_room) && self.may_split(index);
+            if has_room && !splits {
                 return index;
             }
             // The shape of a segment changes below, so that the frozen part of it goes first.
             self.settle(index);
-            if self.segments[index as usize].is_full() && self.may_split(index) {
+            if splits {
                 self.split(index, hash);
             } else {
                 self.segments[index as usize].grow();

@@ -124,9 +124,7 @@ fn restored(chain: &[Vec<u8>], range: KeyGroupRange) -> Table {
             Frame::Removed(_, keys) => keys
                 .iter()
                 .for_each(|(hash, key)| table.restore_removal(*hash, key)),
-            Frame::Entries(_, entries) => entries
-                .into_iter()
-                .for_each(|(hash, key, value)| table.restore(hash, key, value)),
+            Frame::Entries(_, entries) => table.restore_entries(entries),
         })
         .expect("a whole snapshot is restored");
     }
@@ -255,20 +253,46 @@ fn a_table_takes_at_most_twice_the_memory_of_a_plain_hash_map() {
     assert!(size_of::<Segment<u64, u64>>() <= 192);
 }
 
+/// Keys that all have one hash.
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+struct Same(u64);
+
+impl State for Same {
+    fn schema() -> crate::schema::Schema {
+        u64::schema()
+    }
+}
+
+impl Key for Same {
+    fn hash_key(&self, hasher: &mut crate::key::KeyHasher) {
+        hasher.word(7);
+    }
+}
+
 #[test]
 fn equal_hashes_and_skewed_ones_neither_loop_nor_fill_the_memory() {
-    let mut table = Table::new();
+    let mut table = KeyedTable::<Same, u64>::new();
     for key in 0..5_000_u64 {
-        // All in one bucket of one segment.
-        table.insert(42, key, key);
+        table.insert(hash_of(&Same(key)), Same(key), key);
     }
-    assert_eq!(
-        table.find(42, &4_999).map(|slot| *table.at(slot)),
-        Some(4_999)
-    );
+    let last = Same(4_999);
+    assert_eq!(table.get(hash_of(&last), &last), Some(&4_999));
     assert!(
         table.directory.len() <= 64 * table.segments.len().max(1) * 2,
         "{}",
         table.directory.len()
     );
+}
+
+#[test]
+fn keys_in_the_order_of_their_hashes_are_taken_in_without_long_probes() {
+    let mut keys: Vec<u64> = (0..300_000).collect();
+    keys.sort_unstable_by_key(hash_of);
+    let mut table = Table::new();
+    for key in &keys {
+        table.insert(hash_of(key), *key, *key);
+    }
+    let mean = keys.len() / table.segments.len();
+    assert!(mean > 200, "{mean} entries in a segment");
+    assert_eq!(contents(table).len(), keys.len());
 }

@@ -350,11 +350,11 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
                     }
                 });
             }
-            Frame::Entries(namespace, entries) => restored(panes, grid, namespace, |table| {
-                for (hash, key, acc) in entries {
-                    table.restore(hash, key, acc);
-                }
-            }),
+            Frame::Entries(namespace, entries) => {
+                restored(panes, grid, namespace, |table| {
+                    table.restore_entries(entries);
+                });
+            }
         })
     }
 }

@@ -341,14 +341,14 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
                 Frame::Removed(_, keys) => keys
                     .iter()
                     .for_each(|(hash, key)| table.restore_removal(*hash, key)),
-                Frame::Entries(_, entries) => {
-                    for (hash, key, mut sessions) in entries {
-                        for session in &mut sessions {
+                Frame::Entries(_, mut entries) => {
+                    for (_, key, sessions) in &mut entries {
+                        for session in sessions {
                             session.timer = session.due(lateness);
                             timers.entry(session.timer).or_default().push(key.clone());
                         }
-                        table.restore(hash, key, sessions);
                     }
+                    table.restore_entries(entries);
                 }
             }
         })
