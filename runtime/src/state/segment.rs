@@ -13,6 +13,9 @@ const MOST_BUCKETS: usize = 16_384;
 /// Entries of a segment before it splits: four fifths of its buckets.
 pub(super) const FULL: usize = room_of(MOST_BUCKETS);
 
+/// With fewer entries nothing is known of where their hashes lie.
+const FEW: usize = 8;
+
 /// A probe longer than this shows that the hashes of the segment are crowded in a part of its
 /// interval, as when they come in order.
 const CROWD: usize = 384;
@@ -50,10 +53,10 @@ pub(super) struct Segment<K, V> {
     pub(super) copied_in: u64,
     /// How many bits all hashes of the segment have in common.
     pub(super) depth: u32,
-    /// Buckets in the whole space of hashes, if they lay everywhere as close as here.
+    /// The hash whose home is the first bucket.
+    first: u64,
+    /// Buckets for each 2^64 hashes from there on.
     scale: u64,
-    /// How many of those lie before this segment.
-    before: usize,
     /// The bits that all hashes of the segment have in common.
     prefix: u64,
 }
@@ -70,18 +73,39 @@ impl<K: Key, V: State> Segment<K, V> {
             dirty_in: 0,
             copied_in: mark,
             depth,
+            first: if depth == 0 {
+                0
+            } else {
+                prefix << (64 - depth)
+            },
             scale: (bucket_count as u64) << depth,
-            before: bucket_count * prefix as usize,
             prefix,
+        }
+    }
+
+    /// Lays the homes of an empty segment over the interval in which its hashes lie, if that is
+    /// narrower than what their common bits say: a worker owns some of the key groups, and a
+    /// table of one segment would crowd its keys into that part of its buckets.
+    fn spread_over(&mut self, entries: &[(u64, (K, V), u32)]) {
+        let hashes = || entries.iter().map(|(hash, ..)| *hash);
+        let (Some(first), Some(last)) = (hashes().min(), hashes().max()) else {
+            return;
+        };
+        let buckets = self.buckets.len() as u128;
+        let width = u128::from(last - first) + 1;
+        if entries.len() >= FEW && width > buckets {
+            self.first = first;
+            self.scale = u64::try_from((buckets << 64) / width).unwrap_or(u64::MAX);
         }
     }
 
     /// The bucket where probes for a hash begin.
     #[inline]
     fn home(&self, hash: u64) -> usize {
-        // As the hash is to 2^64, so is the bucket to all buckets.
-        let bucket = (u128::from(hash) * u128::from(self.scale)) >> 64;
-        (bucket as usize).wrapping_sub(self.before)
+        let distance = hash.saturating_sub(self.first);
+        let bucket = (u128::from(distance) * u128::from(self.scale)) >> 64;
+        // Hashes beyond the interval are at home in the last bucket.
+        (bucket as usize).min(self.buckets.len().wrapping_sub(1))
     }
 
     #[inline]
@@ -304,7 +328,9 @@ impl<K: Key, V: State> Segment<K, V> {
 
     fn resize(&mut self, capacity: usize) {
         let mut grown = self.like(self.prefix, self.depth, capacity);
-        for (hash, entry, changed_in) in self.drain() {
+        let entries: Vec<_> = self.drain().collect();
+        grown.spread_over(&entries);
+        for (hash, entry, changed_in) in entries {
             grown.place(hash, entry, changed_in);
         }
         *self = grown;
