@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use timely::dataflow::operators::Concatenate;
 
+use super::alarm::Alarm;
 use super::answers::Answers;
 use super::fuse::{Label, Stages};
 use super::graph::Graph;
@@ -177,7 +178,7 @@ fn install<L, St, T>(
     T: Target<St::Out>,
 {
     let context = Rc::clone(ports.context());
-    let again = ports.activator();
+    let (again, alarm) = (ports.activator(), Alarm::new(ports.activator()));
     context.board.wakes(ports.activator());
     ports.build(move |capabilities: &mut Capabilities| {
         target.start(capabilities);
@@ -198,6 +199,7 @@ fn install<L, St, T>(
             late,
             answers,
             again,
+            alarm,
         };
         let mut operator = StageOperator::new(parts);
         move |frontiers: &[_]| operator.run(&frontiers[0])

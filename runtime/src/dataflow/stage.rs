@@ -2,10 +2,12 @@
 //! fused behind it, and takes part in barriers.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use timely::progress::frontier::MutableAntichain;
 use timely::scheduling::Activator;
 
+use super::alarm::Alarm;
 use super::answers::Answers;
 use super::fuse::{Label, Stages};
 use super::graph::WorkerContext;
@@ -39,6 +41,8 @@ pub(crate) struct Parts<L: KeyedLogic, St, T> {
     pub(crate) late: Option<EdgeTarget<L::In>>,
     pub(crate) answers: Option<Answers>,
     pub(crate) again: Activator,
+    /// Wakes the operator when its stage is due by the clock.
+    pub(crate) alarm: Alarm,
 }
 
 pub(crate) struct StageOperator<L: KeyedLogic, St, T> {
@@ -108,6 +112,9 @@ where
         }
         self.pace.begin();
         loop {
+            if !self.tick()? {
+                break;
+            }
             // Behind a backlog the watermark goes first, or under load nothing would fire before the
             // barrier. Batches that wait hold the frontier back themselves.
             if self.behind && !self.fire_and_advance(frontier)? {
@@ -122,6 +129,7 @@ where
             }
             self.barrier()?;
         }
+        self.set_alarm();
         self.copy_next();
         self.flush();
         if frontier.is_empty() && self.parts.inbox.is_drained() {
@@ -207,6 +215,34 @@ where
         }
     }
 
+    /// Moves the stage's processing time on, and fires what is due at it; false if some is left for the
+    /// next activation.
+    fn tick(&mut self) -> Result<bool> {
+        if !L::USES_CLOCK {
+            return Ok(true);
+        }
+        let now = self.parts.context.clock.unix_millis();
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        self.fire_with(|logic, out, budget| logic.tick(now, out, budget))
+    }
+
+    /// Wakes the operator for what is due next by the clock.
+    fn set_alarm(&mut self) {
+        if !L::USES_CLOCK {
+            return;
+        }
+        if let Some(at) = self.parts.logic.next_tick() {
+            let clock = &self.parts.context.clock;
+            let now = i64::try_from(clock.unix_millis()).unwrap_or(i64::MAX);
+            let left = u64::try_from(at.saturating_sub(now)).unwrap_or(0);
+            // The clock may be put forward meanwhile, and one that is moved by hand wakes nobody.
+            let most = if clock.is_manual() { 5 } else { 1_000 };
+            self.parts
+                .alarm
+                .set(Duration::from_millis(left.clamp(1, most)));
+        }
+    }
+
     fn fire_and_advance(&mut self, frontier: &MutableAntichain<Moment>) -> Result<bool> {
         let done = self.fire(frontier)?;
         if done {
@@ -218,10 +254,21 @@ where
     /// Fires what is due at the frontier's watermark; false if some is left for the next activation.
     fn fire(&mut self, frontier: &MutableAntichain<Moment>) -> Result<bool> {
         let watermark = watermark_of(frontier).map_or(self.watermark, |w| w.max(self.watermark));
-        loop {
-            if watermark == self.watermark {
-                return Ok(true);
+        if watermark > self.watermark {
+            if !self.fire_with(|logic, out, budget| logic.fire(watermark, out, budget))? {
+                return Ok(false);
             }
+            self.watermark = watermark;
+        }
+        Ok(true)
+    }
+
+    /// Lets the logic fire until it is done; false if some is left for the next activation.
+    fn fire_with(
+        &mut self,
+        mut fire: impl FnMut(&mut L, &mut Vec<L::Out>, usize) -> Progress,
+    ) -> Result<bool> {
+        loop {
             let Parts {
                 logic,
                 target,
@@ -236,15 +283,13 @@ where
                 again.activate();
                 return Ok(false);
             };
-            let progress = label
-                .guard(|| logic.fire(watermark, &mut self.out, target.batch_size(piece.min(FIRE))));
+            let budget = target.batch_size(piece.min(FIRE));
+            let progress = label.guard(|| fire(logic, &mut self.out, budget));
             self.pace.did(self.out.len());
+            self.emit()?;
             if progress == Progress::Done {
-                self.emit()?;
-                self.watermark = watermark;
                 return Ok(true);
             }
-            self.emit()?;
         }
     }
 

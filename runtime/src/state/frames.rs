@@ -9,7 +9,7 @@
 //!
 //! tag 1, header   (opens each snapshot; a joined object has several)
 //!   layout: u8     1
-//!   logic: u8      1 values, 2 panes of windows, 3 sessions
+//!   logic: u8      1 values, 2 panes of windows, 3 sessions, 4 process
 //!   watermark: i64 the stage's watermark at the freeze, in ms; the greatest of all headers counts
 //!
 //! tag 2, clear    (forget the entries of the namespace whose key hashes are in the span)
@@ -25,6 +25,9 @@
 //!              table 0: the only table of the stage, end = 0
 //!              table 1: the pane that ends at `end`, values that have not fired
 //!              table 2: the pane that ends at `end`, values that have fired and may fire again
+//!              table 3: the state whose name has the xxh3-64 `end`
+//!              table 4: the items of that list
+//!              table 5: the timers of the stage, end = 0
 //! span      := first: u64, last: u64   (inclusive bounds of the routing hashes of the keys)
 //! ```
 //!
@@ -61,6 +64,8 @@ pub(crate) enum LogicKind {
     Panes = 2,
     /// Sessions for each key.
     Sessions = 3,
+    /// Named states for each key, and timers.
+    Process = 4,
 }
 
 /// Which table of a stage.
@@ -72,6 +77,12 @@ pub(crate) enum Namespace {
     Waiting(i64),
     /// The pane with this end: what has fired, and may fire again.
     Fired(i64),
+    /// The state whose name has this checksum.
+    Named(u64),
+    /// The items of the list whose name has this checksum.
+    Items(u64),
+    /// The timers.
+    Timers,
 }
 
 /// The frames that open a snapshot.
@@ -145,6 +156,9 @@ fn put_place(bytes: &mut Vec<u8>, namespace: Namespace, span: HashSpan) {
         Namespace::Whole => (0, 0),
         Namespace::Waiting(end) => (1, end),
         Namespace::Fired(end) => (2, end),
+        Namespace::Named(name) => (3, name.cast_signed()),
+        Namespace::Items(name) => (4, name.cast_signed()),
+        Namespace::Timers => (5, 0),
     };
     bytes.push(table);
     bytes.extend(end.to_le_bytes());
@@ -186,6 +200,19 @@ pub(crate) fn read<K: Key, V: State>(
     owned: HashSpan,
     mut apply: impl FnMut(Frame<K, V>),
 ) -> Result<()> {
+    read_stored(object, kind, owned, |stored| {
+        apply(stored.decode(owned)?);
+        Ok(())
+    })
+}
+
+/// As [`read`], for stages whose tables have several types: the namespace says which.
+pub(crate) fn read_stored(
+    object: &[u8],
+    kind: LogicKind,
+    owned: HashSpan,
+    mut apply: impl FnMut(Stored<'_>) -> Result<()>,
+) -> Result<()> {
     let mut rest = Reader(object);
     let mut headed = false;
     while !rest.0.is_empty() {
@@ -193,7 +220,7 @@ pub(crate) fn read<K: Key, V: State>(
         let length = rest.u32()? as usize;
         let mut payload = Reader(rest.take(length)?);
         if tag == HEADER {
-            apply(Frame::Watermark(payload.header(kind)?));
+            apply(Stored::Watermark(payload.header(kind)?))?;
             headed = true;
             continue;
         }
@@ -202,38 +229,76 @@ pub(crate) fn read<K: Key, V: State>(
         }
         let (namespace, span) = payload.place()?;
         match tag {
-            CLEAR => {
-                payload.end()?;
-                apply(Frame::Clear(namespace, span));
-            }
             REMOVED | ENTRIES if !span.overlaps(owned) => {}
-            REMOVED => {
-                let keys: Vec<K> = payload.items()?;
-                let keys = keys.into_iter().map(|key| (hash_of(&key), key));
-                let keys = keys.map(|(hash, key)| check(span, hash).map(|()| (hash, key)));
-                let keys = keys.filter(|item| {
-                    item.as_ref()
-                        .map_or(true, |(hash, _)| owned.contains(*hash))
-                });
-                apply(Frame::Removed(namespace, keys.collect::<Result<_>>()?));
-            }
-            ENTRIES => {
-                let entries: Vec<(K, V)> = payload.items()?;
-                let entries = entries
-                    .into_iter()
-                    .map(|(key, value)| (hash_of(&key), key, value));
-                let entries = entries
-                    .map(|(hash, key, value)| check(span, hash).map(|()| (hash, key, value)));
-                let entries = entries.filter(|item| {
-                    item.as_ref()
-                        .map_or(true, |(hash, ..)| owned.contains(*hash))
-                });
-                apply(Frame::Entries(namespace, entries.collect::<Result<_>>()?));
+            CLEAR | REMOVED | ENTRIES => {
+                apply(Stored::Table(StoredTable {
+                    tag,
+                    namespace,
+                    span,
+                    payload,
+                }))?;
             }
             other => return Err(corrupt(format!("there is no frame with tag {other}"))),
         }
     }
     Ok(())
+}
+
+/// A frame as it is stored.
+pub(crate) enum Stored<'a> {
+    /// The stage's watermark at the freeze.
+    Watermark(i64),
+    /// What happened in a table.
+    Table(StoredTable<'a>),
+}
+
+/// What happened in a table, whose types are not known yet.
+pub(crate) struct StoredTable<'a> {
+    tag: u8,
+    pub(crate) namespace: Namespace,
+    span: HashSpan,
+    payload: Reader<'a>,
+}
+
+impl Stored<'_> {
+    fn decode<K: Key, V: State>(self, owned: HashSpan) -> Result<Frame<K, V>> {
+        match self {
+            Self::Watermark(watermark) => Ok(Frame::Watermark(watermark)),
+            Self::Table(table) => table.decode(owned),
+        }
+    }
+}
+
+impl StoredTable<'_> {
+    /// What the frame says of a table of these types.
+    pub(crate) fn decode<K: Key, V: State>(mut self, owned: HashSpan) -> Result<Frame<K, V>> {
+        let (namespace, span) = (self.namespace, self.span);
+        if self.tag == CLEAR {
+            self.payload.end()?;
+            return Ok(Frame::Clear(namespace, span));
+        }
+        if self.tag == REMOVED {
+            let keys: Vec<K> = self.payload.items()?;
+            let keys = keys.into_iter().map(|key| (hash_of(&key), key));
+            let keys = keys.map(|(hash, key)| check(span, hash).map(|()| (hash, key)));
+            let keys = keys.filter(|item| {
+                item.as_ref()
+                    .map_or(true, |(hash, _)| owned.contains(*hash))
+            });
+            return Ok(Frame::Removed(namespace, keys.collect::<Result<_>>()?));
+        }
+        let entries: Vec<(K, V)> = self.payload.items()?;
+        let entries = entries
+            .into_iter()
+            .map(|(key, value)| (hash_of(&key), key, value));
+        let entries =
+            entries.map(|(hash, key, value)| check(span, hash).map(|()| (hash, key, value)));
+        let entries = entries.filter(|item| {
+            item.as_ref()
+                .map_or(true, |(hash, ..)| owned.contains(*hash))
+        });
+        Ok(Frame::Entries(namespace, entries.collect::<Result<_>>()?))
+    }
 }
 
 /// A key outside of its frame's span would be lost or doubled on rescaling.
@@ -320,6 +385,9 @@ impl<'a> Reader<'a> {
             (0, 0) => Namespace::Whole,
             (1, end) => Namespace::Waiting(end),
             (2, end) => Namespace::Fired(end),
+            (3, name) => Namespace::Named(name.cast_unsigned()),
+            (4, name) => Namespace::Items(name.cast_unsigned()),
+            (5, 0) => Namespace::Timers,
             _ => return Err(corrupt(format!("there is no table {table}"))),
         };
         let span = HashSpan {

@@ -80,6 +80,22 @@ pub trait KeyedLogic: 'static {
     /// The watermark of successive calls never falls.
     fn fire(&mut self, watermark: i64, out: &mut Vec<Self::Out>, budget: usize) -> Progress;
 
+    /// Whether the stage goes by processing time, and so asks for [`tick`](Self::tick).
+    const USES_CLOCK: bool = false;
+
+    /// Moves the stage's processing time to `now`, in milliseconds since the Unix epoch, and emits what
+    /// is due at it, about `budget` results a call; cleans up a little. Called before the records of each
+    /// activation, so that a stage asks for no clock.
+    fn tick(&mut self, now: i64, out: &mut Vec<Self::Out>, budget: usize) -> Progress {
+        let _ = (now, out, budget);
+        Progress::Done
+    }
+
+    /// The processing time at which something is due next: the operator is woken for it.
+    fn next_tick(&mut self) -> Option<i64> {
+        None
+    }
+
     /// Takes the image that the next snapshot holds, in time that does not depend on the number of
     /// keys. The first snapshot of a chain is full; after one that came to nothing (failed, aborted),
     /// either the next is full or the bytes of the one that failed go before those of the next. Not called again until [`copy_frozen`](Self::copy_frozen) has returned `None`.

@@ -4,9 +4,13 @@
 //! [`KeyedLogic`]: the operator in `dataflow/` feeds it records and watermarks, and asks it to
 //! freeze when a barrier passes.
 
+mod accessors;
+mod cells;
 mod chain;
 pub(crate) mod frames;
 mod logic;
+mod part;
+mod process;
 mod restore;
 mod running;
 mod segment;
@@ -15,13 +19,22 @@ mod store;
 mod table;
 #[cfg(test)]
 pub(crate) mod testing;
+mod timers;
+mod ttl;
 mod types;
 
+pub use accessors::{
+    ClearState, Declared, Kept, ListOf, ListState, MapOf, MapState, Present, ValueOf, ValueState,
+    list_state, map_state, value_state,
+};
 pub(crate) use chain::Chain;
 pub use logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
+pub use process::{Context, NoTimers, OnTimer, Process, RecordTime};
 pub(crate) use restore::{Former, restore_from};
 pub use running::{Fold, Reduce};
 pub use store::StateStore;
 pub(crate) use table::Next;
 pub use table::{KeyedTable, Slot};
+pub use timers::{Timer, TimerKind};
+pub use ttl::{Forever, Lifetime, Ttl};
 pub use types::State;

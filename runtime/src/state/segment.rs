@@ -5,6 +5,8 @@
 //! last changed beside it in that line. A removal moves later entries back: nothing is left behind
 //! that a probe would have to pass.
 
+mod reach;
+
 use crate::key::{Key, hash_of};
 use crate::state::State;
 

@@ -13,12 +13,14 @@
 //! than one segment takes.
 
 mod image;
+mod reach;
 mod records;
 
 use crate::key::{Key, hash_of};
 use crate::state::State;
 
 use self::image::Frozen;
+pub(crate) use self::reach::Cursor;
 pub(crate) use self::records::Next;
 use self::records::Records;
 use super::logic::SnapshotScope;
@@ -380,11 +382,13 @@ impl<K: Key, V: State> KeyedTable<K, V> {
     }
 
     /// Whether a segment may be split: not where hashes are so unevenly spread that the directory
-    /// would outgrow the entries.
+    /// would outgrow the entries. Those of one key with much state have 16 bits in common, and are
+    /// worth a directory that tells them from others.
     fn may_split(&self, index: u32) -> bool {
         let depth = self.segments[index as usize].depth;
         let doubles = depth == self.depth;
-        depth < MAX_DEPTH && !(doubles && self.directory.len() >= 64 * self.segments.len())
+        let most = (64 * self.segments.len()).max(2 * self.len);
+        depth < MAX_DEPTH && !(doubles && self.directory.len() >= most)
     }
 
     fn split(&mut self, index: u32, hash: u64) {
