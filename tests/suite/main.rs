@@ -9,6 +9,7 @@ mod hanging_disk;
 mod language;
 mod panics;
 mod power;
+mod process;
 mod rescale;
 mod runs;
 mod semantics;

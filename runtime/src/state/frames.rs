@@ -25,9 +25,11 @@
 //!              table 0: the only table of the stage, end = 0
 //!              table 1: the pane that ends at `end`, values that have not fired
 //!              table 2: the pane that ends at `end`, values that have fired and may fire again
-//!              table 3: the state whose name has the xxh3-64 `end`
-//!              table 4: the items of that list
-//!              table 5: the timers of the stage, end = 0
+//!              table 3: the value whose name has the xxh3-64 `end`
+//!              table 4: the map of that name
+//!              table 5: the list of that name, its bounds
+//!              table 6: the list of that name, its items
+//!              table 7: the timers of the stage, end = 0
 //! span      := first: u64, last: u64   (inclusive bounds of the routing hashes of the keys)
 //! ```
 //!
@@ -77,8 +79,12 @@ pub(crate) enum Namespace {
     Waiting(i64),
     /// The pane with this end: what has fired, and may fire again.
     Fired(i64),
-    /// The state whose name has this checksum.
-    Named(u64),
+    /// The value whose name has this checksum.
+    Value(u64),
+    /// The map whose name has this checksum.
+    Map(u64),
+    /// The bounds of the list whose name has this checksum.
+    Bounds(u64),
     /// The items of the list whose name has this checksum.
     Items(u64),
     /// The timers.
@@ -156,9 +162,11 @@ fn put_place(bytes: &mut Vec<u8>, namespace: Namespace, span: HashSpan) {
         Namespace::Whole => (0, 0),
         Namespace::Waiting(end) => (1, end),
         Namespace::Fired(end) => (2, end),
-        Namespace::Named(name) => (3, name.cast_signed()),
-        Namespace::Items(name) => (4, name.cast_signed()),
-        Namespace::Timers => (5, 0),
+        Namespace::Value(name) => (3, name.cast_signed()),
+        Namespace::Map(name) => (4, name.cast_signed()),
+        Namespace::Bounds(name) => (5, name.cast_signed()),
+        Namespace::Items(name) => (6, name.cast_signed()),
+        Namespace::Timers => (7, 0),
     };
     bytes.push(table);
     bytes.extend(end.to_le_bytes());
@@ -385,9 +393,11 @@ impl<'a> Reader<'a> {
             (0, 0) => Namespace::Whole,
             (1, end) => Namespace::Waiting(end),
             (2, end) => Namespace::Fired(end),
-            (3, name) => Namespace::Named(name.cast_unsigned()),
-            (4, name) => Namespace::Items(name.cast_unsigned()),
-            (5, 0) => Namespace::Timers,
+            (3, name) => Namespace::Value(name.cast_unsigned()),
+            (4, name) => Namespace::Map(name.cast_unsigned()),
+            (5, name) => Namespace::Bounds(name.cast_unsigned()),
+            (6, name) => Namespace::Items(name.cast_unsigned()),
+            (7, 0) => Namespace::Timers,
             _ => return Err(corrupt(format!("there is no table {table}"))),
         };
         let span = HashSpan {

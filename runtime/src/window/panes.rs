@@ -388,7 +388,12 @@ fn restored<K: Key, A: State>(
 ) {
     let end = match namespace {
         // Written by no stage of this kind; there is nothing that it could mean.
-        Namespace::Whole | Namespace::Named(_) | Namespace::Items(_) | Namespace::Timers => return,
+        Namespace::Whole
+        | Namespace::Value(_)
+        | Namespace::Map(_)
+        | Namespace::Bounds(_)
+        | Namespace::Items(_)
+        | Namespace::Timers => return,
         Namespace::Waiting(end) | Namespace::Fired(end) => end,
     };
     let slot = panes.open(grid.start_of(end), end);

@@ -55,7 +55,7 @@ impl<K: Key, V: State, L: Lifetime> Declared<K> for ListOf<V, L> {
     fn keep(self) -> Self::Kept {
         let name = checksum(&self.name);
         KeptList {
-            bounds: Cells::new(Namespace::Named(name), self.lifetime),
+            bounds: Cells::new(Namespace::Bounds(name), self.lifetime),
             items: Cells::new(Namespace::Items(name), self.lifetime),
             name: self.name,
         }

@@ -47,7 +47,7 @@ impl<K: Key, MK: Key, MV: State, L: Lifetime> Declared<K> for MapOf<MK, MV, L> {
 
     fn keep(self) -> Self::Kept {
         KeptMap {
-            cells: Cells::new(Namespace::Named(checksum(&self.name)), self.lifetime),
+            cells: Cells::new(Namespace::Map(checksum(&self.name)), self.lifetime),
             name: self.name,
         }
     }

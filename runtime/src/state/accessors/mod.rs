@@ -12,6 +12,8 @@ mod value;
 pub use self::list::{ListOf, ListState, list_state};
 pub use self::map::{MapOf, MapState, map_state};
 pub use self::value::{ValueOf, ValueState, value_state};
+#[cfg(test)]
+pub(crate) use self::{list::KeptList, map::KeptMap, value::KeptValue};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -154,7 +156,9 @@ impl Names {
     /// Why a frame cannot be restored that none of the states has taken.
     pub(crate) fn refuse(&self, namespace: Namespace) -> Error {
         let what = match namespace {
-            Namespace::Named(_) | Namespace::Items(_) => "a state of another name or kind",
+            Namespace::Value(_) => "a value of another name",
+            Namespace::Map(_) => "a map of another name",
+            Namespace::Bounds(_) | Namespace::Items(_) => "a list of another name",
             Namespace::Whole | Namespace::Waiting(_) | Namespace::Fired(_) | Namespace::Timers => {
                 "a table of another stage"
             }
@@ -174,6 +178,3 @@ impl Names {
         ))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -46,7 +46,7 @@ impl<K: Key, V: State, L: Lifetime> Declared<K> for ValueOf<V, L> {
 
     fn keep(self) -> Self::Kept {
         KeptValue {
-            cells: Cells::new(Namespace::Named(checksum(&self.name)), self.lifetime),
+            cells: Cells::new(Namespace::Value(checksum(&self.name)), self.lifetime),
             name: self.name,
         }
     }

@@ -120,7 +120,10 @@ impl<K: Key, V: State> KeyedTable<K, V> {
     /// hashes, and would crowd in segments that are to be split later.
     fn restore_expected(&mut self, span: HashSpan, count: usize) {
         let width = (span.last - span.first) as f64 + 1.0;
-        let expected = |depth: u32| count as f64 / width * 2.0_f64.powi(64 - depth as i32);
+        // A frame says nothing of hashes that are far from its own: those of one key's parts are close.
+        let most = count as f64 * 16.0;
+        let expected =
+            |depth: u32| (count as f64 / width * 2.0_f64.powi(64 - depth as i32)).min(most);
         let mut hash = span.first;
         loop {
             let (index, depth) = loop {
