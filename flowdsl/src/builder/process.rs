@@ -220,6 +220,7 @@ where
     }
 
     /// As [`Stream::fold`], with a value that expires.
+    #[expect(clippy::type_complexity, reason = "users never write it")]
     pub fn fold<V, F, Q>(
         self,
         init: V,
@@ -253,6 +254,7 @@ where
     }
 
     /// As [`Stream::reduce`], with a merged record that expires.
+    #[expect(clippy::type_complexity, reason = "users never write it")]
     pub fn reduce<F, Q>(
         self,
         f: F,

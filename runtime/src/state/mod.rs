@@ -7,6 +7,7 @@
 mod accessors;
 mod cells;
 mod chain;
+mod context;
 pub(crate) mod frames;
 mod logic;
 mod part;
@@ -28,8 +29,9 @@ pub use accessors::{
     list_state, map_state, value_state,
 };
 pub(crate) use chain::Chain;
+pub use context::{Context, RecordTime};
 pub use logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
-pub use process::{Context, NoTimers, OnTimer, Process, RecordTime};
+pub use process::{NoTimers, OnTimer, Process};
 pub(crate) use restore::{Former, restore_from};
 pub use running::{Fold, Reduce};
 pub use store::StateStore;

@@ -101,6 +101,16 @@ impl<K: Key, V: State> Segment<K, V> {
         }
     }
 
+    /// Whether entries take up less than half of the segment's interval, as those of one key do: each
+    /// would have to pass most others on its way to a bucket.
+    fn is_narrow(&self, entries: &[(u64, (K, V), u32)]) -> bool {
+        let hashes = || entries.iter().map(|(hash, ..)| *hash);
+        let (Some(first), Some(last)) = (hashes().min(), hashes().max()) else {
+            return false;
+        };
+        (last - first) < u64::MAX.checked_shr(self.depth + 1).unwrap_or(0)
+    }
+
     /// The bucket where probes for a hash begin.
     #[inline]
     fn home(&self, hash: u64) -> usize {
@@ -353,13 +363,14 @@ impl<K: Key, V: State> Segment<K, V> {
             .count();
         let mut upper = self.like(prefix | 1, depth, roomy(upper_len));
         let mut lower = self.like(prefix, depth, roomy(self.len - upper_len));
-        for (hash, entry, changed_in) in self.drain() {
-            let half = if hash & bit == 0 {
-                &mut lower
-            } else {
-                &mut upper
-            };
-            half.place(hash, entry, changed_in);
+        let (below, above): (Vec<_>, Vec<_>) = self.drain().partition(|(hash, ..)| hash & bit == 0);
+        for (half, entries) in [(&mut lower, below), (&mut upper, above)] {
+            if half.is_narrow(&entries) {
+                half.spread_over(&entries);
+            }
+            for (hash, entry, changed_in) in entries {
+                half.place(hash, entry, changed_in);
+            }
         }
         *self = lower;
         upper

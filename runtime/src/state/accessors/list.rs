@@ -106,7 +106,7 @@ impl<K: Key, V: State, L: Lifetime> Kept<K> for KeptList<K, V, L> {
         names.add(&self.name, lifetime, "ListState", parts);
     }
 
-    fn len(&self) -> usize {
+    fn entry_count(&self) -> usize {
         self.items.len()
     }
 

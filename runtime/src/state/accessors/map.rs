@@ -83,7 +83,7 @@ impl<K: Key, MK: Key, MV: State, L: Lifetime> Kept<K> for KeptMap<K, MK, MV, L> 
         names.add(&self.name, lifetime, "MapState", parts);
     }
 
-    fn len(&self) -> usize {
+    fn entry_count(&self) -> usize {
         self.cells.len()
     }
 

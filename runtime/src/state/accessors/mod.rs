@@ -64,7 +64,7 @@ pub trait Kept<K: Key>: 'static {
 
     /// The number of entries.
     #[doc(hidden)]
-    fn len(&self) -> usize;
+    fn entry_count(&self) -> usize;
 
     /// Removes some of what has expired.
     #[doc(hidden)]

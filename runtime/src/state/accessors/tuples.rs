@@ -26,7 +26,7 @@ impl<K: Key> Kept<K> for () {
 
     fn describe(&self, _: &mut Names) {}
 
-    fn len(&self) -> usize {
+    fn entry_count(&self) -> usize {
         0
     }
 
@@ -77,8 +77,8 @@ macro_rules! tuples {
                 $(self.$at.describe(names);)*
             }
 
-            fn len(&self) -> usize {
-                0 $(+ self.$at.len())*
+            fn entry_count(&self) -> usize {
+                0 $(+ self.$at.entry_count())*
             }
 
             fn clean_up(&mut self, now: &Now) {

@@ -79,7 +79,7 @@ impl<K: Key, V: State, L: Lifetime> Kept<K> for KeptValue<K, V, L> {
         names.add(&self.name, lifetime, "ValueState", parts);
     }
 
-    fn len(&self) -> usize {
+    fn entry_count(&self) -> usize {
         self.cells.len()
     }
 

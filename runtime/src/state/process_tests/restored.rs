@@ -116,7 +116,6 @@ fn two_states_of_one_name_and_what_cannot_be_counted_are_wrong() {
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(error.to_string().contains(says), "{error}");
     };
-    type Ctx<'a> = Context<'a, u64, Untimed, ()>;
     let twice = (value_state::<u64>("a"), map_state::<u64, u64>("a"));
     check(
         Process::new(twice, |_: &mut Ctx<'_>, _, (): ()| {}, NoTimers).error(),
@@ -180,6 +179,8 @@ fn a_timer_that_nobody_handles_is_not_set_in_silence() {
     };
     logic.process(&mut vec![rec], 0, &mut Vec::new(), &mut Vec::new());
 }
+
+type Ctx<'a> = Context<'a, u64, Untimed, ()>;
 
 /// The bytes of a snapshot of version 1: a change of them is a new version.
 #[test]
