@@ -144,7 +144,7 @@ impl<K: Key, U> Context<'_, K, Timed, U> {
     pub fn set_timer(&mut self, at_ms: i64) {
         self.set(Timer {
             time: at_ms,
-            kind: TimerKind::EventTime,
+            kind: TimerKind::Event,
         });
     }
 
@@ -156,7 +156,7 @@ impl<K: Key, U> Context<'_, K, Timed, U> {
     pub fn delete_timer(&mut self, at_ms: i64) {
         self.delete(Timer {
             time: at_ms,
-            kind: TimerKind::EventTime,
+            kind: TimerKind::Event,
         });
     }
 }

@@ -140,7 +140,7 @@ where
                 return Progress::Done;
             };
             let event_time = match kind {
-                TimerKind::EventTime => timer.time,
+                TimerKind::Event => timer.time,
                 TimerKind::Processing => self.watermark,
             };
             let present = Present {
@@ -216,7 +216,7 @@ where
 
     fn fire(&mut self, watermark: i64, out: &mut Vec<Self::Out>, budget: usize) -> Progress {
         self.watermark = self.watermark.max(watermark);
-        self.ring(TimerKind::EventTime, self.watermark, out, budget)
+        self.ring(TimerKind::Event, self.watermark, out, budget)
     }
 
     fn tick(&mut self, now: i64, out: &mut Vec<Self::Out>, budget: usize) -> Progress {

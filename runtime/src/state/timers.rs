@@ -20,7 +20,7 @@ use super::ttl::{Forever, Now};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimerKind {
     /// It is due when the watermark reaches its time.
-    EventTime,
+    Event,
     /// It is due when the clock reaches its time.
     Processing,
 }
@@ -142,7 +142,7 @@ impl<K: Key> Timers<K> {
             let kind = if processing {
                 TimerKind::Processing
             } else {
-                TimerKind::EventTime
+                TimerKind::Event
             };
             self.due.of(kind).add(time, hash_of(part.key()), part.key());
         }
@@ -176,7 +176,7 @@ impl<K> Due<K> {
 
     const fn of(&mut self, kind: TimerKind) -> &mut Times<K> {
         match kind {
-            TimerKind::EventTime => &mut self.event_time,
+            TimerKind::Event => &mut self.event_time,
             TimerKind::Processing => &mut self.processing,
         }
     }

@@ -43,7 +43,7 @@ enum Since {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TtlClock {
     Processing,
-    EventTime,
+    Event,
 }
 
 /// The times that a stage knows while it handles a record or a timer, in milliseconds since the
@@ -80,21 +80,21 @@ impl Ttl {
     /// Counts in event time instead of processing time: from the event time of the record or timer
     /// that made or changed the entry, until the watermark is that much later.
     pub const fn in_event_time(mut self) -> Self {
-        self.clock = TtlClock::EventTime;
+        self.clock = TtlClock::Event;
         self
     }
 
     const fn reading(&self, now: &Now) -> i64 {
         match self.clock {
             TtlClock::Processing => now.processing,
-            TtlClock::EventTime => now.watermark,
+            TtlClock::Event => now.watermark,
         }
     }
 
     const fn stamp(&self, now: &Now) -> i64 {
         match self.clock {
             TtlClock::Processing => now.processing,
-            TtlClock::EventTime => now.event_time,
+            TtlClock::Event => now.event_time,
         }
     }
 }
@@ -262,7 +262,7 @@ impl Lifetime for Ttl {
         stamped(
             match self.clock {
                 TtlClock::Processing => "processing time",
-                TtlClock::EventTime => "event time",
+                TtlClock::Event => "event time",
             },
             value,
         )
@@ -274,7 +274,7 @@ impl Lifetime for Ttl {
                 "a time-to-live of less than a millisecond keeps nothing: give it a longer one",
             ));
         }
-        if self.clock == TtlClock::EventTime && !is_timed {
+        if self.clock == TtlClock::Event && !is_timed {
             return Err(Error::invalid(
                 "a time-to-live in event time needs a stream with event time: put `event_time` behind the source, or leave out `in_event_time()`",
             ));

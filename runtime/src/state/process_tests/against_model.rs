@@ -27,7 +27,7 @@ enum Step {
 fn ops() -> impl Strategy<Value = Op> {
     let at = || 0_u8..5;
     let value = || -50_i64..50;
-    let kind = || prop_oneof![Just(TimerKind::EventTime), Just(TimerKind::Processing)];
+    let kind = || prop_oneof![Just(TimerKind::Event), Just(TimerKind::Processing)];
     prop_oneof![
         1 => Just(Op::Look),
         3 => (0_u64..50).prop_map(Op::AddToValue),
@@ -89,7 +89,7 @@ impl Run {
             Step::Advance(by) => {
                 self.model.watermark = self.model.watermark.max(-20) + by;
                 self.workers.fire(self.model.watermark, &mut out);
-                expected = self.model.ring(TimerKind::EventTime);
+                expected = self.model.ring(TimerKind::Event);
             }
             Step::Clock(by) => {
                 self.model.clock += by;

@@ -140,11 +140,11 @@ fn timers_ring_once_in_the_order_of_time_whatever_the_number_of_workers() {
     for key in 0..50 {
         let logic = workers.of(key);
         for at in [31, 10, 31, 20, 41] {
-            let op = Op::Set(TimerKind::EventTime, at + key.cast_signed() % 2);
+            let op = Op::Set(TimerKind::Event, at + key.cast_signed() % 2);
             let batch = &mut vec![rec(key, 0, op)];
             logic.process(batch, i64::MIN, &mut Vec::new(), &mut Vec::new());
         }
-        let op = Op::Delete(TimerKind::EventTime, 20 + key.cast_signed() % 2);
+        let op = Op::Delete(TimerKind::Event, 20 + key.cast_signed() % 2);
         let batch = &mut vec![rec(key, 0, op)];
         logic.process(batch, i64::MIN, &mut Vec::new(), &mut Vec::new());
     }
@@ -233,7 +233,7 @@ proptest! {
                 Op::Insert(1, 2),
                 Op::InsertTimed(1, 2),
                 Op::Push(3),
-                Op::Set(TimerKind::EventTime, 9),
+                Op::Set(TimerKind::Event, 9),
             ] {
                 let batch = &mut vec![rec(key, 0, op)];
                 workers.of(key).process(batch, 0, &mut Vec::new(), &mut Vec::new());

@@ -102,9 +102,9 @@ fn on_record(ctx: &mut Ctx<'_>, states: &mut View<'_>, op: Op) {
         Op::PopFirst => returned = list.pop_first(),
         Op::ClearList => list.clear(),
         Op::ClearAll => states.clear(),
-        Op::Set(TimerKind::EventTime, at) => ctx.set_timer(at),
+        Op::Set(TimerKind::Event, at) => ctx.set_timer(at),
         Op::Set(TimerKind::Processing, at) => ctx.set_processing_timer(at),
-        Op::Delete(TimerKind::EventTime, at) => ctx.delete_timer(at),
+        Op::Delete(TimerKind::Event, at) => ctx.delete_timer(at),
         Op::Delete(TimerKind::Processing, at) => ctx.delete_processing_timer(at),
     }
     see(ctx, states, None, returned);
@@ -116,7 +116,7 @@ fn on_timer(ctx: &mut Ctx<'_>, states: &mut View<'_>, timer: Timer) {
     states.3.push(timer.time);
     if timer.time % 3 == 0 {
         match timer.kind {
-            TimerKind::EventTime => ctx.set_timer(timer.time + 7),
+            TimerKind::Event => ctx.set_timer(timer.time + 7),
             TimerKind::Processing => ctx.set_processing_timer(timer.time + 7),
         }
     }
