@@ -5,7 +5,7 @@
 //! [`fire`](KeyedLogic::fire) when the watermark has moved, and at a barrier
 //! [`freeze`](KeyedLogic::freeze), which must not depend on the size of the state. The frozen
 //! image is then handed over piece by piece with [`copy_frozen`](KeyedLogic::copy_frozen),
-//! between batches; a piece that a record is about to change is copied before the change.
+//! between batches; an entry that a record is about to change is copied before the change.
 
 use crate::error::Result;
 use crate::ids::{KeyGroupCount, KeyGroupRange};
