@@ -10,6 +10,7 @@ use super::offload::Offload;
 use crate::connector::PendingCommit;
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, SubtaskId};
+use crate::metrics::Metrics;
 use crate::protocol::{SnapshotKind, SnapshotRef};
 use crate::state::{FrozenChunk, SnapshotScope, StateStore};
 
@@ -25,6 +26,7 @@ pub(crate) struct Snapshot {
     pub(crate) epoch: Epoch,
     pub(crate) scope: SnapshotScope,
     pub(crate) store: StateStore,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// An image that is being copied.
@@ -64,6 +66,7 @@ impl Image {
     pub(crate) fn push(&self, chunk: FrozenChunk, offload: &Offload, answers: &Answers) {
         let (encoded, queued) = (Arc::clone(&self.encoded), Arc::clone(&self.queued));
         let (snapshot, wake) = (self.snapshot.clone(), answers.wake());
+        snapshot.metrics.add_state_changed(chunk.size() as u64);
         queued.fetch_add(1, Ordering::SeqCst);
         offload.run(move || {
             let mut encoded = encoded.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,6 +124,7 @@ impl Encoded {
             SnapshotScope::Full => SnapshotKind::KeyedFull,
             SnapshotScope::Increment => SnapshotKind::KeyedIncrement,
         };
+        snapshot.metrics.add_state_written(self.bytes.len() as u64);
         let (subtask, epoch, part) = (&snapshot.subtask, snapshot.epoch, self.refs.len() as u32);
         snapshot
             .store

@@ -2,6 +2,7 @@
 //! fused behind it, and takes part in barriers.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use timely::progress::frontier::MutableAntichain;
@@ -9,13 +10,15 @@ use timely::scheduling::Activator;
 
 use super::alarm::Alarm;
 use super::answers::Answers;
+use super::copying::Copying;
 use super::fuse::{Label, Stages};
 use super::graph::WorkerContext;
-use super::image::{Image, Snapshot};
+use super::image::Snapshot;
 use super::inbox::{Inbox, has_passed, watermark_of};
 use super::moment::Moment;
 use super::pace::Pace;
 use super::target::{EdgeTarget, Target};
+use crate::clock::Stopwatch;
 use crate::error::Result;
 use crate::ids::{Epoch, StageId};
 use crate::state::{Chain, Former, KeyedLogic, Progress, SnapshotScope, restore_from};
@@ -24,8 +27,6 @@ use crate::state::{Chain, Former, KeyedLogic, Progress, SnapshotScope, restore_f
 const PIECE: usize = 4_096;
 /// Results that fire at a time.
 const FIRE: usize = 1_024;
-/// Entries of a frozen image that are copied at a time.
-const COPY: usize = 4_096;
 
 /// The parts of the operator, as its builder hands them over.
 pub(crate) struct Parts<L: KeyedLogic, St, T> {
@@ -54,8 +55,7 @@ pub(crate) struct StageOperator<L: KeyedLogic, St, T> {
     piece: Vec<L::In>,
     late: Vec<L::In>,
     pace: Pace,
-    /// A frozen image that is being copied.
-    copying: Option<Image>,
+    copying: Copying,
     /// Whether batches were left over by the last activation.
     behind: bool,
     life: Life,
@@ -82,7 +82,7 @@ where
             piece: Vec::new(),
             late: Vec::new(),
             pace: Pace::new(PIECE),
-            copying: None,
+            copying: Copying::nothing(),
             behind: false,
             life: Life::New,
             parts,
@@ -111,6 +111,9 @@ where
             answers.poll()?;
         }
         self.pace.begin();
+        // A barrier that comes while the image before is still being copied waits for that, however
+        // many pieces wait for the disk; in slices, so that the others on this worker go on.
+        let mut barrier_waits = false;
         loop {
             if !self.tick()? {
                 break;
@@ -127,10 +130,16 @@ where
             if !has_passed(frontier, self.epoch) || frontier.is_empty() {
                 break;
             }
+            if self.copying.is_under_way() {
+                barrier_waits = true;
+                break;
+            }
             self.barrier()?;
         }
         self.set_alarm();
-        self.copy_next();
+        if barrier_waits || self.copying.is_due() {
+            self.copy();
+        }
         self.flush();
         if frontier.is_empty() && self.parts.inbox.is_drained() {
             self.close();
@@ -334,21 +343,23 @@ where
     /// what was stashed.
     fn barrier(&mut self) -> Result<()> {
         let epoch = self.epoch;
-        self.finish_copying();
         let barrier = self.parts.context.board.barrier();
         let prepared = self.parts.target.prepare_commit(epoch, barrier)?;
         if let Some(answers) = &mut self.parts.answers {
             answers.owe(epoch);
             if let Some(stage) = &self.parts.stage {
                 let scope = answers.next_scope();
+                let watch = Stopwatch::start();
                 self.parts.logic.freeze(scope);
+                let froze = watch.elapsed();
                 let snapshot = Snapshot {
                     subtask: self.parts.context.subtask(stage),
                     epoch,
                     scope,
                     store: self.parts.context.store.clone(),
+                    metrics: Arc::clone(&self.parts.context.metrics),
                 };
-                self.copying = Some(Image::new(snapshot, prepared));
+                self.copying.begin(snapshot, prepared, froze);
             } else {
                 answers.submit(epoch, SnapshotScope::Full, None, prepared);
             }
@@ -359,35 +370,19 @@ where
         Ok(())
     }
 
-    /// Hands over the next piece of the frozen image, unless enough of them wait.
-    fn copy_next(&mut self) {
-        if self.copying.as_ref().is_some_and(Image::takes_more) {
-            self.copy();
-        }
-    }
-
+    /// Copies a slice of the frozen image.
     fn copy(&mut self) {
-        let (Some(image), Some(answers)) = (&self.copying, &self.parts.answers) else {
-            return;
-        };
-        match self.parts.logic.copy_frozen(COPY) {
-            Some(chunk) => {
-                image.push(chunk, &self.parts.context.offload, answers);
-                self.parts.again.activate();
-            }
-            None => self
-                .copying
-                .take()
-                .into_iter()
-                .for_each(|image| image.submit(answers)),
-        }
-    }
-
-    /// A barrier comes while the image before is still being copied (its checkpoint was given up,
-    /// or is very slow): the rest of it is copied at once.
-    fn finish_copying(&mut self) {
-        while self.copying.is_some() {
-            self.copy();
+        let Parts {
+            context,
+            logic,
+            answers,
+            again,
+            ..
+        } = &mut self.parts;
+        if let Some(answers) = answers {
+            // Behind the last slice a barrier may wait.
+            let _ = self.copying.copy(logic, context, answers);
+            again.activate();
         }
     }
 

@@ -113,17 +113,23 @@ impl Preamble {
 /// Some of a frozen table, cloned, to be encoded elsewhere.
 pub(crate) struct FrozenPiece<K, V> {
     pub(crate) removed: Vec<K>,
+    /// Keys that nobody asks for any more, to be dropped with the piece.
+    pub(crate) unnamed: Vec<K>,
     /// Entries whose hashes are neighbours, nearly in order; no part is empty.
     pub(crate) entries: Vec<Vec<(K, V)>>,
+    /// How much of its budget the piece took.
+    pub(crate) cost: usize,
 }
 
 impl<K: Key, V: State> FrozenPiece<K, V> {
-    /// The number of entries.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.iter().map(Vec::len).sum()
+    /// The bytes of keys and values, beside what they hold on the heap.
+    pub(crate) fn size(&self) -> usize {
+        let entries: usize = self.entries.iter().map(Vec::len).sum();
+        entries * size_of::<(K, V)>() + self.removed.len() * size_of::<K>()
     }
 
     pub(crate) fn encode(mut self, namespace: Namespace, bytes: &mut Vec<u8>) -> Result<()> {
+        drop(self.unnamed);
         self.removed.sort_by_cached_key(hash_of);
         put(bytes, REMOVED, namespace, &self.removed, |key| key)?;
         for entries in &self.entries {

@@ -5,7 +5,7 @@
 //! [`fire`](KeyedLogic::fire) when the watermark has moved, and at a barrier
 //! [`freeze`](KeyedLogic::freeze), which must not depend on the size of the state. The frozen
 //! image is then handed over piece by piece with [`copy_frozen`](KeyedLogic::copy_frozen),
-//! between batches; a piece that a record is about to change is copied before the change.
+//! between batches; an entry that a record is about to change is copied before the change.
 
 use crate::error::Result;
 use crate::ids::{KeyGroupCount, KeyGroupRange};
@@ -33,14 +33,29 @@ pub enum Progress {
 /// A piece of frozen state, to be encoded on another thread.
 ///
 /// Encoded pieces follow each other in one snapshot object; each is self-describing.
-pub struct FrozenChunk(Box<Encode>);
+pub struct FrozenChunk {
+    encode: Box<Encode>,
+    size: usize,
+}
 
 type Encode = dyn FnOnce(&mut Vec<u8>) -> Result<()> + Send;
 
 impl FrozenChunk {
     /// A chunk that appends its encoding to a buffer.
     pub fn new(encode: impl FnOnce(&mut Vec<u8>) -> Result<()> + Send + 'static) -> Self {
-        Self(Box::new(encode))
+        Self {
+            encode: Box::new(encode),
+            size: 0,
+        }
+    }
+
+    /// Notes how many bytes the chunk takes up in memory, beside what it holds on the heap: for figures.
+    pub fn of_size(self, size: usize) -> Self {
+        Self { size, ..self }
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.size
     }
 
     /// Appends the encoding of the chunk to `bytes`.
@@ -50,7 +65,7 @@ impl FrozenChunk {
     /// `Invalid` where the serde implementation of a state type refuses, or asks for what no
     /// binary format has (`#[serde(flatten)]`, `#[serde(untagged)]`).
     pub fn encode(self, bytes: &mut Vec<u8>) -> Result<()> {
-        (self.0)(bytes)
+        (self.encode)(bytes)
     }
 }
 

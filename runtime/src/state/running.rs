@@ -11,7 +11,7 @@ use crate::key::Key;
 use crate::record::{KeyValue, Keyed, Rec, Unkeyed};
 use crate::schema::Schema;
 
-use super::frames::{self, Frame, LogicKind, Namespace, Preamble};
+use super::frames::{self, Frame, FrozenPiece, LogicKind, Namespace, Preamble};
 use super::logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
 use super::span::HashSpan;
 use super::table::KeyedTable;
@@ -48,6 +48,7 @@ impl<K: Key, V: State> Values<K, V> {
     fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk> {
         let preamble = self.preamble.take();
         let piece = self.table.copy_frozen(budget);
+        let size = piece.as_ref().map_or(0, FrozenPiece::size);
         (preamble.is_some() || piece.is_some()).then(|| {
             FrozenChunk::new(move |bytes| {
                 if let Some(preamble) = preamble {
@@ -55,6 +56,7 @@ impl<K: Key, V: State> Values<K, V> {
                 }
                 piece.map_or(Ok(()), |piece| piece.encode(Namespace::Whole, bytes))
             })
+            .of_size(size)
         })
     }
 

@@ -285,7 +285,7 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
                 let Some(piece) = table.copy_frozen(left) else {
                     return true;
                 };
-                left = left.saturating_sub(piece.len().max(1));
+                left = left.saturating_sub(piece.cost.max(1));
                 pieces.push((namespace, piece));
             }
             false
@@ -308,6 +308,7 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
             }
             self.frozen.pop_front();
         }
+        let size = pieces.iter().map(|(_, piece)| piece.size()).sum();
         (preamble.is_some() || !pieces.is_empty()).then(|| {
             FrozenChunk::new(move |bytes| {
                 if let Some(preamble) = preamble {
@@ -317,6 +318,7 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
                     .into_iter()
                     .try_for_each(|(namespace, piece)| piece.encode(namespace, bytes))
             })
+            .of_size(size)
         })
     }
 

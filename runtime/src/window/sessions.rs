@@ -14,7 +14,7 @@ use crate::ids::{KeyGroupCount, KeyGroupRange};
 use crate::key::{Key, hash_of};
 use crate::record::{Keyed, Rec, Timed, Unkeyed, Windowed};
 use crate::schema::Schema;
-use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
+use crate::state::frames::{self, Frame, FrozenPiece, LogicKind, Namespace, Preamble};
 use crate::state::span::HashSpan;
 use crate::state::{FrozenChunk, KeyedLogic, KeyedTable, Progress, SnapshotScope, State};
 
@@ -305,6 +305,7 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
     fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk> {
         let preamble = self.preamble.take();
         let piece = self.table.copy_frozen(budget);
+        let size = piece.as_ref().map_or(0, FrozenPiece::size);
         (preamble.is_some() || piece.is_some()).then(|| {
             FrozenChunk::new(move |bytes| {
                 if let Some(preamble) = preamble {
@@ -312,6 +313,7 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
                 }
                 piece.map_or(Ok(()), |piece| piece.encode(Namespace::Whole, bytes))
             })
+            .of_size(size)
         })
     }
 
