@@ -1,6 +1,8 @@
 //! Counters of a running job: written by operators once a batch, read by whoever shows them.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+use crate::protocol::Health;
 
 /// What a job counts.
 #[derive(Debug, Default)]
@@ -13,6 +15,8 @@ pub struct Metrics {
     last_checkpoint: AtomicU64,
     last_checkpoint_micros: AtomicU64,
     watermark: AtomicI64,
+    restarts: AtomicU64,
+    unhealthy: AtomicBool,
 }
 
 /// The counters at one moment.
@@ -35,6 +39,10 @@ pub struct MetricsSnapshot {
     /// The watermark of the first worker's slowest source, in milliseconds since the Unix epoch;
     /// `None` before the first record and behind the last.
     pub watermark: Option<i64>,
+    /// How often the job was restarted behind a failure.
+    pub restarts: u64,
+    /// Whether the job does not take the checkpoints that it is meant to take.
+    pub unhealthy: bool,
 }
 
 impl Metrics {
@@ -72,6 +80,15 @@ impl Metrics {
         self.checkpoints_failed.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn restarted(&self) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_health(&self, health: &Health) {
+        let unhealthy = *health != Health::Healthy;
+        self.unhealthy.store(unhealthy, Ordering::Relaxed);
+    }
+
     /// The counters as they are now; each is exact, together they are of about one moment.
     pub fn snapshot(&self) -> MetricsSnapshot {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -84,6 +101,8 @@ impl Metrics {
             checkpoints_failed: get(&self.checkpoints_failed),
             last_checkpoint: get(&self.last_checkpoint),
             last_checkpoint_micros: get(&self.last_checkpoint_micros),
+            restarts: get(&self.restarts),
+            unhealthy: self.unhealthy.load(Ordering::Relaxed),
             watermark: (watermark != i64::MIN && watermark != i64::MAX).then_some(watermark),
         }
     }

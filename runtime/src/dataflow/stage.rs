@@ -16,6 +16,7 @@ use super::pace::Pace;
 use super::target::{EdgeTarget, Target};
 use crate::error::Result;
 use crate::ids::{Epoch, StageId};
+use crate::settings::CheckpointMode;
 use crate::state::{Chain, Former, KeyedLogic, Progress, SnapshotScope, restore_from};
 
 /// Records a stage takes up at a time.
@@ -108,6 +109,14 @@ where
         }
         self.pace.begin();
         loop {
+            // Without alignment, batches of later epochs wait in the same queue: the barrier does
+            // not wait for them.
+            while self.parts.context.mode == CheckpointMode::AtLeastOnce
+                && has_passed(frontier, self.epoch)
+                && !frontier.is_empty()
+            {
+                self.barrier()?;
+            }
             // Behind a backlog the watermark goes first, or under load nothing would fire before the
             // barrier. Batches that wait hold the frontier back themselves.
             if self.behind && !self.fire_and_advance(frontier)? {
