@@ -27,8 +27,8 @@ pub mod prelude;
 pub mod testing;
 
 pub use flowdsl_runtime as runtime;
-pub use flowdsl_runtime::job::{Environment, JobHandle, JobReport, Outcome};
-pub use flowdsl_runtime::settings::Options;
+pub use flowdsl_runtime::job::{Environment, Health, JobHandle, JobReport, Outcome};
+pub use flowdsl_runtime::settings::{CheckpointMode, Options, RestartStrategy};
 pub use flowdsl_runtime::{Error, ErrorKind, Result};
 
 #[doc(hidden)]

@@ -1,10 +1,11 @@
 //! Counters of a running job: written by operators once a batch, read by whoever shows them.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::histogram::Histogram;
 pub use crate::histogram::Quantiles;
+use crate::protocol::Health;
 
 /// What a job counts.
 #[derive(Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Metrics {
     pauses: Histogram,
     state_changed: AtomicU64,
     state_written: AtomicU64,
+    restarts: AtomicU64,
+    unhealthy: AtomicBool,
 }
 
 /// The counters at one moment.
@@ -55,6 +58,10 @@ pub struct MetricsSnapshot {
     pub state_changed_bytes: u64,
     /// Bytes of keyed state that snapshots wrote.
     pub state_written_bytes: u64,
+    /// How often the job was restarted behind a failure.
+    pub restarts: u64,
+    /// Whether the job does not take the checkpoints that it is meant to take.
+    pub unhealthy: bool,
 }
 
 impl Metrics {
@@ -112,6 +119,15 @@ impl Metrics {
         self.state_written.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    pub(crate) fn restarted(&self) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_health(&self, health: &Health) {
+        let unhealthy = *health != Health::Healthy;
+        self.unhealthy.store(unhealthy, Ordering::Relaxed);
+    }
+
     /// The counters as they are now; each is exact, together they are of about one moment.
     pub fn snapshot(&self) -> MetricsSnapshot {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -124,6 +140,8 @@ impl Metrics {
             checkpoints_failed: get(&self.checkpoints_failed),
             last_checkpoint: get(&self.last_checkpoint),
             last_checkpoint_micros: get(&self.last_checkpoint_micros),
+            restarts: get(&self.restarts),
+            unhealthy: self.unhealthy.load(Ordering::Relaxed),
             watermark: (watermark != i64::MIN && watermark != i64::MAX).then_some(watermark),
             freezes: self.freezes.quantiles(),
             copies: self.copies.quantiles(),

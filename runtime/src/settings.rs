@@ -1,10 +1,18 @@
 //! What a user may set, checked together before the job starts.
 
+mod checkpoints;
+mod restart;
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::ids::KeyGroupCount;
+
+pub use checkpoints::{AtEnd, CheckpointMode, CheckpointSettings, DuringBacklog};
+pub use restart::{OnPanic, RestartStrategy};
 
 /// Limits of every queue and buffer (invariant 11).
 #[derive(Clone, Debug, PartialEq)]
@@ -30,33 +38,6 @@ impl Default for Limits {
     }
 }
 
-/// When checkpoints are taken, and what is done about failing ones.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CheckpointSettings {
-    /// Time between two triggers; `None` takes one at the end only. Default 10 s.
-    pub interval: Option<Duration>,
-    /// A checkpoint that takes longer is given up. Default 10 min.
-    pub timeout: Duration,
-    /// How many checkpoints may fail in a row before the job stops. Default 3.
-    pub tolerable_failures: u32,
-    /// How many completed checkpoints are kept. Default 3, at least 1.
-    pub retained: usize,
-    /// How long a failing commit is retried before the job stops. Default 1 min.
-    pub commit_timeout: Duration,
-}
-
-impl Default for CheckpointSettings {
-    fn default() -> Self {
-        Self {
-            interval: Some(Duration::from_secs(10)),
-            timeout: Duration::from_secs(600),
-            tolerable_failures: 3,
-            retained: 3,
-            commit_timeout: Duration::from_secs(60),
-        }
-    }
-}
-
 /// How a job is run.
 ///
 /// # Examples
@@ -76,6 +57,10 @@ pub struct Options {
     pub checkpoint_dir: Option<PathBuf>,
     /// When checkpoints are taken.
     pub checkpoints: CheckpointSettings,
+    /// How a run that failed begins again; `None` is the default strategy.
+    pub restart: Option<RestartStrategy>,
+    /// Whether a panic of a user's closure is restarted, too.
+    pub on_panic: OnPanic,
     /// Removes the checkpoints and the output that this job owns, and starts anew.
     pub fresh: bool,
     /// Starts from an older checkpoint even if a sink cannot take back what it committed later.
@@ -119,6 +104,17 @@ impl Options {
         self
     }
 
+    /// Begins a run that failed again by this strategy.
+    pub fn restart(mut self, strategy: RestartStrategy) -> Self {
+        self.restart = Some(strategy);
+        self
+    }
+
+    /// The strategy by which a run that failed begins again.
+    pub fn restart_strategy(&self) -> RestartStrategy {
+        self.restart.unwrap_or_default()
+    }
+
     /// Reads this many records a second at most, over all sources together.
     pub fn rate(mut self, records_per_second: f64) -> Self {
         self.limits.rate = Some(records_per_second);
@@ -157,19 +153,6 @@ impl Options {
                 self.worker_count
             ),
         );
-        let checkpoints = &self.checkpoints;
-        check(
-            checkpoints.interval.is_none_or(|i| !i.is_zero()),
-            "the checkpoint interval is zero: the shortest useful one is some milliseconds".into(),
-        );
-        check(
-            !checkpoints.timeout.is_zero(),
-            "the checkpoint timeout is zero: every checkpoint would be given up".into(),
-        );
-        check(
-            checkpoints.retained >= 1,
-            "no checkpoint is retained: keep at least 1, or a crash loses the job".into(),
-        );
         check(
             self.limits.edge_records >= 1,
             "`edge_records` is zero: nothing could be sent".into(),
@@ -186,6 +169,8 @@ impl Options {
             self.limits.rate.is_none_or(|r| r.is_finite() && r > 0.0),
             "the rate must be a positive number of records a second".into(),
         );
+        self.checkpoints.wrong(&mut wrong);
+        self.restart_strategy().wrong(&mut wrong);
         if wrong.is_empty() {
             Ok(())
         } else {

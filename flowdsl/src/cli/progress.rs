@@ -68,6 +68,8 @@ impl View {
                 checkpoint_ms = metrics.last_checkpoint_micros as f64 / 1e3,
                 checkpoints = metrics.checkpoints,
                 checkpoints_failed = metrics.checkpoints_failed,
+                restarts = metrics.restarts,
+                unhealthy = metrics.unhealthy,
                 "progress"
             ),
         }
@@ -114,6 +116,9 @@ pub(super) fn line(metrics: &MetricsSnapshot, per_second: u64) -> String {
     }
     if metrics.checkpoints_failed > 0 {
         parts.push(format!("{} failed", grouped(metrics.checkpoints_failed)));
+    }
+    if metrics.restarts > 0 {
+        parts.push(counted(metrics.restarts, "restart"));
     }
     parts.join(" | ")
 }

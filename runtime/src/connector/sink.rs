@@ -3,6 +3,9 @@
 //! A plain sink ([`SinkGuarantee::Plain`]) writes at once: after a crash it sees some records again.
 //! A transactional sink stages what it wrote at each barrier. The committable goes into the
 //! checkpoint; once the manifest that names it is durable, its committer makes it visible.
+//!
+//! In a job with `CheckpointMode::AtLeastOnce` a transactional sink does the same, but what it staged
+//! for an epoch may hold results of records of later ones: behind a restart they come again.
 
 use std::path::Path;
 use std::sync::Arc;

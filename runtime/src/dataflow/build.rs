@@ -48,7 +48,10 @@ impl<'s, L: KeyedLogic<In: Data>> StageOrigin<'s, L> {
         let pact = Exchanged(AnyPact {
             exchange: self.edge.exchange,
         });
-        let inbox = Inbox::new(ports.builder.new_input(self.edge.stream, pact));
+        let inbox = Inbox::new(
+            ports.builder.new_input(self.edge.stream, pact),
+            graph.context().mode,
+        );
         let (target, results) = ToEdge.attach(&mut ports);
         let (late, late_records) = ToEdge.attach(&mut ports);
         let answers = Answers::attach(&mut ports, Some(self.stage.clone()), None);
@@ -81,7 +84,10 @@ impl<'s, L: KeyedLogic<In: Data>> Origin<'s> for StageOrigin<'s, L> {
         let pact = Exchanged(AnyPact {
             exchange: self.edge.exchange,
         });
-        let inbox = Inbox::new(ports.builder.new_input(self.edge.stream, pact));
+        let inbox = Inbox::new(
+            ports.builder.new_input(self.edge.stream, pact),
+            graph.context().mode,
+        );
         let sink = target.transactional(graph.context());
         let (target, result) = target.attach(&mut ports);
         let answers = Answers::attach(&mut ports, Some(self.stage.clone()), sink);
@@ -126,7 +132,10 @@ impl<'s, R: 'static> Origin<'s> for EdgeOrigin<'s, R> {
         T: TargetSpec<'s, St::Out>,
     {
         let mut ports = Ports::new(graph, &self.name);
-        let inbox = Inbox::new(ports.builder.new_input(self.edge.stream, Local));
+        let inbox = Inbox::new(
+            ports.builder.new_input(self.edge.stream, Local),
+            graph.context().mode,
+        );
         let is_sink = target.is_sink();
         let sink = target.transactional(graph.context());
         let (target, result) = target.attach(&mut ports);

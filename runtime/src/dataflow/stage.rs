@@ -21,6 +21,7 @@ use super::target::{EdgeTarget, Target};
 use crate::clock::Stopwatch;
 use crate::error::Result;
 use crate::ids::{Epoch, StageId};
+use crate::settings::CheckpointMode;
 use crate::state::{Chain, Former, KeyedLogic, Progress, SnapshotScope, restore_from};
 
 /// Records a stage takes up at a time.
@@ -117,6 +118,15 @@ where
         loop {
             if !self.tick()? {
                 break;
+            }
+            // Without alignment, batches of later epochs wait in the same queue: the barrier does
+            // not wait for them.
+            while self.parts.context.mode == CheckpointMode::AtLeastOnce
+                && has_passed(frontier, self.epoch)
+                && !frontier.is_empty()
+                && !self.copying.is_under_way()
+            {
+                self.barrier()?;
             }
             // Behind a backlog the watermark goes first, or under load nothing would fire before the
             // barrier. Batches that wait hold the frontier back themselves.

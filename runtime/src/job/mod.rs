@@ -1,5 +1,6 @@
-//! Running a job: recover, start the workers, coordinate checkpoints, end together.
+//! Running a job: recover, start the workers, coordinate checkpoints, end together, begin again.
 
+mod attempt;
 mod companion;
 mod coordinator;
 mod handle;
@@ -7,5 +8,6 @@ mod publisher;
 mod recovery;
 mod start;
 
+pub use crate::protocol::Health;
 pub use handle::JobHandle;
 pub use start::{Environment, JobReport, JobSpec, Outcome, blueprint, run};

@@ -12,7 +12,7 @@ use crate::dataflow::{Blueprint, Restored};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, KeyGroupCount, StageId, WorkerIndex};
 use crate::protocol::{
-    ChosenCheckpoint, CommitPermit, Location, Manifest, RecoveryDecision, RecoveryFacts,
+    ChosenCheckpoint, CommitPermit, Keep, Location, Manifest, RecoveryDecision, RecoveryFacts,
     RecoveryOptions, SinkFacts, SlotNumber, SnapshotRef, StageKind, Verification,
     choose_checkpoint, may_restore,
 };
@@ -26,7 +26,7 @@ pub(super) struct Recovered {
     pub(super) writer: LogWriter,
     pub(super) first_epoch: Epoch,
     pub(super) key_groups: KeyGroupCount,
-    pub(super) restored: Restored,
+    pub(super) restored: Arc<Restored>,
     /// The checkpoint that the run begins from.
     pub(super) from: Option<Epoch>,
     /// All input was read in an earlier run.
@@ -119,7 +119,7 @@ pub(super) fn recover(
                 writer,
                 first_epoch,
                 key_groups: manifest.key_groups,
-                restored: discover(begin.blueprint, read_manifest(&manifest)?)?,
+                restored: Arc::new(discover(begin.blueprint, read_manifest(&manifest)?)?),
                 from: Some(chosen.epoch),
                 finished: manifest.finished,
                 damaged: damaged.collect(),
@@ -151,7 +151,7 @@ impl Beginning<'_> {
             writer,
             first_epoch,
             key_groups: self.options.key_groups,
-            restored: discover(self.blueprint, Restored::default())?,
+            restored: Arc::new(discover(self.blueprint, Restored::default())?),
             from: None,
             finished: false,
             damaged: BTreeSet::new(),
@@ -310,7 +310,7 @@ fn discover(blueprint: &Blueprint, mut restored: Restored) -> Result<Restored> {
     Ok(restored)
 }
 
-/// The number of checkpoints to keep, as the settings were checked.
-pub(super) fn retained(options: &Options) -> NonZeroUsize {
-    NonZeroUsize::new(options.checkpoints.retained).unwrap_or(NonZeroUsize::MIN)
+/// The checkpoints to keep while the job runs, as the settings were checked.
+pub(super) fn kept_while_running(options: &Options) -> Keep {
+    Keep::Newest(NonZeroUsize::new(options.checkpoints.retained).unwrap_or(NonZeroUsize::MIN))
 }
