@@ -94,7 +94,7 @@ impl Publisher {
 }
 
 impl PublisherParts {
-    fn clean_up(&mut self, keep: Keep) {
+    pub(super) fn clean_up(&mut self, keep: Keep) {
         if let Err(error) = self.try_clean_up(keep) {
             // What is left is deleted after the next checkpoint, or by the next run.
             tracing::warn!(%error, "old checkpoints could not be deleted");
@@ -104,7 +104,7 @@ impl PublisherParts {
     fn try_clean_up(&mut self, keep: Keep) -> Result<()> {
         let storage = Arc::clone(self.writer.storage());
         let objects = list_state(&*storage)?;
-        let open: Vec<Epoch> = self.writer.unknown_epoch().into_iter().collect();
+        let open: Vec<Epoch> = self.writer.unknown_epochs().collect();
         let plan = plan_cleanup(&RetentionFacts {
             log: self.writer.log(),
             objects: &objects,
@@ -112,6 +112,7 @@ impl PublisherParts {
             generation: self.writer.generation(),
             open_epochs: &open,
             damaged: &self.damaged,
+            left: self.writer.left(),
         });
         if plan.is_empty() {
             Ok(())

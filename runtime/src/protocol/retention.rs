@@ -31,6 +31,9 @@ pub struct RetentionFacts<'a> {
     pub open_epochs: &'a [Epoch],
     /// Manifests that recovery passed over, as they name damaged objects.
     pub damaged: &'a BTreeSet<SlotNumber>,
+    /// Slots whose deletion was tried with an unknown outcome: they are left to the next run, and what
+    /// they name stays with them.
+    pub left: &'a BTreeSet<SlotNumber>,
 }
 
 /// Which checkpoints stay; savepoints always do.
@@ -184,7 +187,9 @@ fn may_go(slot: &Slot, stays_from: Option<SlotNumber>, facts: &RetentionFacts<'_
     // A damaged checkpoint that was passed over goes at once: the job has taken back its output and gone
     // on from an older one. Were its files repaired later, it would look like an ancestor of ours.
     let is_passed_over = facts.damaged.contains(&slot.number);
-    is_collected && (is_passed_over || stays_from.is_some_and(|oldest| slot.number < oldest))
+    is_collected
+        && !facts.left.contains(&slot.number)
+        && (is_passed_over || stays_from.is_some_and(|oldest| slot.number < oldest))
 }
 
 /// The last epoch of which a slot that does not read may name objects: somebody may yet repair it.

@@ -113,6 +113,7 @@ fn clean_up(writer: &mut LogWriter) -> Result<()> {
         generation: writer.generation(),
         open_epochs: &[],
         damaged: &BTreeSet::new(),
+        left: writer.left(),
     });
     cleanup::execute(&plan, writer)
 }

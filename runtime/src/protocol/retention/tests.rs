@@ -13,6 +13,7 @@ struct Case {
     generation: u64,
     open: Vec<Epoch>,
     damaged: BTreeSet<SlotNumber>,
+    left: BTreeSet<SlotNumber>,
 }
 
 impl Default for Case {
@@ -24,6 +25,7 @@ impl Default for Case {
             generation: 1,
             open: Vec::new(),
             damaged: BTreeSet::new(),
+            left: BTreeSet::new(),
         }
     }
 }
@@ -67,6 +69,7 @@ fn check(case: Case, slots: &[u64], objects: &[&str]) {
         generation: Generation(case.generation),
         open_epochs: &case.open,
         damaged: &case.damaged,
+        left: &case.left,
     });
     let expected: Vec<SlotNumber> = slots.iter().copied().map(SlotNumber).collect();
     assert_eq!(plan.slots(), expected);
@@ -340,4 +343,27 @@ fn what_is_kept_at_the_end_depends_on_how_the_job_ended() {
     assert_eq!(keep_at_end(JobEnd::Cancel, &settings), None);
     settings.on_cancel = AtEnd::Delete;
     assert_eq!(keep_at_end(JobEnd::Cancel, &settings), Some(Keep::Nothing));
+}
+
+/// The simulation's seed 81073: the deletion of a manifest failed, the run forgot it, and its next cleanup
+/// deleted the objects that it named.
+#[test]
+fn a_manifest_whose_deletion_is_in_doubt_stays_with_what_it_names() {
+    let log = log_of([
+        claim(1),
+        naming(1, 1, &["g1e1"]),
+        naming(1, 2, &["g1e2"]),
+        naming(1, 3, &["g1e3"]),
+    ]);
+    let objects = vec![object(1, 1), object(1, 2), object(1, 3)];
+    check(
+        Case {
+            log,
+            objects,
+            left: BTreeSet::from([SlotNumber(1)]),
+            ..Case::default()
+        },
+        &[2],
+        &["g1e2"],
+    );
 }
