@@ -74,6 +74,9 @@ pub(super) fn recover(
         .iter()
         .map(SinkEnd::facts)
         .collect::<Result<Vec<_>>>()?;
+    // Whoever slept until here may have been overtaken, and what it has read is gone since: it must not
+    // take an emptied log for that of a job that never was.
+    writer.check_not_overtaken()?;
     // Above what is visible, too: output whose checkpoints are lost keeps its names.
     let visible = facts.iter().filter_map(|sink| sink.newest_epoch).max();
     let first_epoch = visible.map_or(next_epoch, |newest| next_epoch.max(newest.next()));
@@ -201,7 +204,7 @@ fn manifest_of(writer: &LogWriter, chosen: &ChosenCheckpoint) -> Result<Manifest
     })
 }
 
-/// Takes back, discards and commits, so that what is visible is what the checkpoint says.
+/// Discards, takes back and commits, so that what is visible is what the checkpoint says.
 ///
 /// CRASH: every step may be repeated: the next run claims the log, chooses the same checkpoint and
 /// begins again.
@@ -213,9 +216,6 @@ fn restore_sinks(sinks: &[SinkEnd], manifest: &Manifest, chosen: &ChosenCheckpoi
     } in sinks
     {
         let in_stage = |e: Error| e.in_stage(stage);
-        if chosen.take_back.contains(stage) {
-            sink.take_back(context, chosen.epoch).map_err(in_stage)?;
-        }
         let snapshots = manifest
             .snapshots
             .iter()
@@ -231,8 +231,12 @@ fn restore_sinks(sinks: &[SinkEnd], manifest: &Manifest, chosen: &ChosenCheckpoi
             );
             unfinished.extend(snapshot.unfinished);
         }
+        // CRASH: discarded first, and only then looked at what is visible. An older run that is still
+        // alive may commit what it has a permit for until nothing is staged any more, and the checkpoint that
+        // permitted it may be one that was passed over.
         sink.discard_staged(context, &named, &unfinished)
             .map_err(in_stage)?;
+        sink.take_back(context, chosen.epoch).map_err(in_stage)?;
         let Some(permit) = CommitPermit::of_published(manifest) else {
             continue;
         };
