@@ -7,7 +7,7 @@
 //! object    := frame*
 //! frame     := tag: u8, length: u32, payload: [u8; length]
 //!
-//! tag 1, header   (opens each snapshot; a joined object has several)
+//! tag 1, header   (opens each object of a snapshot; a joined object has several)
 //!   layout: u8     1
 //!   logic: u8      1 values, 2 panes of windows, 3 sessions, 4 process
 //!   watermark: i64 the stage's watermark at the freeze, in ms; the greatest of all headers counts
@@ -53,6 +53,9 @@ const HEADER: u8 = 1;
 const CLEAR: u8 = 2;
 const REMOVED: u8 = 3;
 const ENTRIES: u8 = 4;
+
+/// The bytes of a header's frame, with which every object of a snapshot begins.
+pub(crate) const HEADER_LEN: usize = 1 + 4 + 10;
 
 /// Keys in one frame, at most.
 const FRAME_LIMIT: usize = 1_024;
