@@ -4,6 +4,8 @@ mod attempt;
 mod companion;
 mod coordinator;
 mod handle;
+#[doc(hidden)]
+pub mod internals;
 mod publisher;
 mod recovery;
 mod start;

@@ -23,7 +23,7 @@ mod golden_tests;
 mod local;
 pub mod log;
 pub mod names;
-mod nonce;
+pub(crate) mod nonce;
 mod objects;
 pub mod snapshots;
 
