@@ -1,12 +1,11 @@
 //! What stands on the command line.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::values::{Every, rate};
-use crate::Options;
+use crate::{CheckpointLocation, Options};
 
 /// The options of `run` that every job has.
 ///
@@ -18,9 +17,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub workers: usize,
 
-    /// Where checkpoints are kept: a run with the same directory goes on where the last one ended
+    /// Where checkpoints are kept: a run with the same directory
+    /// or URL (`file://`, `s3://`, `gs://`, `az://`) goes on where the last one ended
     #[arg(long, value_name = "DIR")]
-    pub checkpoint_dir: Option<PathBuf>,
+    pub checkpoint_dir: Option<CheckpointLocation>,
 
     /// The time between two checkpoints: `50ms`, `1s`, `5min`, `2h`, or `off` for one at the end only
     #[arg(long, value_name = "INTERVAL", default_value = "10s")]

@@ -13,7 +13,7 @@ use crate::ids::{Epoch, Generation};
 use crate::metrics::{Metrics, MetricsSnapshot};
 use crate::settings::Options;
 use crate::state::StateStore;
-use crate::storage::{CheckpointStorage, Disk, LocalStorage, MemoryStorage, RealDisk};
+use crate::storage::{CheckpointStorage, Disk, MemoryStorage, RealDisk};
 
 /// A job: a name and the body of its flow.
 #[derive(Clone)]
@@ -172,10 +172,9 @@ pub fn run(spec: &JobSpec, options: &Options, environment: &Environment) -> Resu
 fn storage_of(options: &Options, environment: &Environment) -> Result<Arc<dyn CheckpointStorage>> {
     match (&environment.storage, &options.checkpoint_dir) {
         (Some(storage), _) => Ok(Arc::clone(storage)),
-        (None, Some(dir)) => Ok(Arc::new(LocalStorage::open(
-            Arc::clone(&environment.disk),
-            dir,
-        )?)),
+        (None, Some(location)) => {
+            location.open(Arc::clone(&environment.disk), &options.limits.transfers)
+        }
         (None, None) => Ok(Arc::new(MemoryStorage::new())),
     }
 }
