@@ -131,31 +131,8 @@ impl CheckpointLocation {
                 let mut storages = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
                 Ok(Arc::new(storages.entry(name).or_default().clone()))
             }
-            Place::Bucket(bucket) => self.open_bucket(&bucket, limits),
+            Place::Bucket(bucket) => open_bucket(self, &bucket, limits),
         }
-    }
-
-    #[cfg(feature = "object-store")]
-    fn open_bucket(
-        &self,
-        bucket: &Bucket,
-        limits: &TransferLimits,
-    ) -> Result<Arc<dyn CheckpointStorage>> {
-        let store = super::remote::connect(bucket, &self.settings, limits)
-            .map_err(|reason| self.invalid(&reason))?;
-        let storage =
-            super::RemoteStorage::new(store, &bucket.prefix, self.to_string(), limits.clone())?;
-        storage.check_access()?;
-        Ok(Arc::new(storage))
-    }
-
-    #[cfg(not(feature = "object-store"))]
-    fn open_bucket(
-        &self,
-        bucket: &Bucket,
-        _: &TransferLimits,
-    ) -> Result<Arc<dyn CheckpointStorage>> {
-        unreachable!("`check` refuses {bucket:?} in this build")
     }
 
     fn place(&self) -> Result<Place> {
@@ -174,6 +151,29 @@ impl CheckpointLocation {
     fn invalid(&self, reason: &str) -> Error {
         Error::invalid(format!("the checkpoint location {self}: {reason}"))
     }
+}
+
+#[cfg(feature = "object-store")]
+fn open_bucket(
+    location: &CheckpointLocation,
+    bucket: &Bucket,
+    limits: &TransferLimits,
+) -> Result<Arc<dyn CheckpointStorage>> {
+    let store = super::remote::connect(bucket, &location.settings, limits)
+        .map_err(|reason| location.invalid(&reason))?;
+    let place = location.to_string();
+    let storage = super::RemoteStorage::new(store, &bucket.prefix, place, limits.clone())?;
+    storage.check_access()?;
+    Ok(Arc::new(storage))
+}
+
+#[cfg(not(feature = "object-store"))]
+fn open_bucket(
+    location: &CheckpointLocation,
+    bucket: &Bucket,
+    _: &TransferLimits,
+) -> Result<Arc<dyn CheckpointStorage>> {
+    unreachable!("`check` refuses {location} with {bucket:?} in this build")
 }
 
 /// Never shows what may be a secret: a user in front of the host, a query behind the path.
