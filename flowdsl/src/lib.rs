@@ -29,6 +29,7 @@ pub mod testing;
 pub use flowdsl_runtime as runtime;
 pub use flowdsl_runtime::job::{Environment, Health, JobHandle, JobReport, Outcome};
 pub use flowdsl_runtime::settings::{CheckpointMode, Options, RestartStrategy};
+pub use flowdsl_runtime::storage::CheckpointLocation;
 pub use flowdsl_runtime::{Error, ErrorKind, Result};
 
 #[doc(hidden)]

@@ -5,11 +5,11 @@ mod restart;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::ids::KeyGroupCount;
+use crate::storage::{CheckpointLocation, TransferLimits};
 
 pub use checkpoints::{AtEnd, CheckpointMode, CheckpointSettings, DuringBacklog};
 pub use restart::{OnPanic, RestartStrategy};
@@ -25,6 +25,8 @@ pub struct Limits {
     pub open_splits: usize,
     /// Records a second that all sources of the job read together; unlimited by default.
     pub rate: Option<f64>,
+    /// What may be on its way to and from object stores.
+    pub transfers: TransferLimits,
 }
 
 impl Default for Limits {
@@ -34,6 +36,7 @@ impl Default for Limits {
             batch_records: 4_096,
             open_splits: 64,
             rate: None,
+            transfers: TransferLimits::default(),
         }
     }
 }
@@ -54,7 +57,7 @@ pub struct Options {
     /// The number of workers; 0 means as many as the machine has cores.
     pub worker_count: usize,
     /// Where checkpoints are kept; without it they live in memory, and end with the process.
-    pub checkpoint_dir: Option<PathBuf>,
+    pub checkpoint_dir: Option<CheckpointLocation>,
     /// When checkpoints are taken.
     pub checkpoints: CheckpointSettings,
     /// How a run that failed begins again; `None` is the default strategy.
@@ -86,9 +89,9 @@ impl Options {
         self
     }
 
-    /// Keeps checkpoints in this directory.
-    pub fn checkpoint_dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.checkpoint_dir = Some(dir.into());
+    /// Keeps checkpoints in this directory, or at this URL.
+    pub fn checkpoint_dir(mut self, location: impl Into<CheckpointLocation>) -> Self {
+        self.checkpoint_dir = Some(location.into());
         self
     }
 
@@ -171,6 +174,11 @@ impl Options {
         );
         self.checkpoints.wrong(&mut wrong);
         self.restart_strategy().wrong(&mut wrong);
+        wrong.extend(self.limits.transfers.wrong());
+        let location = self.checkpoint_dir.as_ref().map(CheckpointLocation::check);
+        if let Some(Err(error)) = location {
+            wrong.push(error.message().to_owned());
+        }
         if wrong.is_empty() {
             Ok(())
         } else {

@@ -17,6 +17,7 @@ mod runs;
 mod semantics;
 mod slow_sink;
 mod small;
+mod storages;
 mod stress;
 mod tidy;
 mod under_load;

@@ -1,13 +1,12 @@
 //! What stands on the command line.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::values::{Every, rate, restart, span};
-use crate::{CheckpointMode, Options, RestartStrategy};
+use crate::{CheckpointLocation, CheckpointMode, Options, RestartStrategy};
 
 /// The options of `run` that every job has.
 ///
@@ -19,9 +18,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub workers: usize,
 
-    /// Where checkpoints are kept: a run with the same directory goes on where the last one ended
+    /// Where checkpoints are kept: a run with the same directory
+    /// or URL (`file://`, `s3://`, `gs://`, `az://`) goes on where the last one ended
     #[arg(long, value_name = "DIR")]
-    pub checkpoint_dir: Option<PathBuf>,
+    pub checkpoint_dir: Option<CheckpointLocation>,
 
     /// The time between two checkpoints: `50ms`, `1s`, `5min`, `2h`, or `off` for one at the end only
     #[arg(long, value_name = "INTERVAL", default_value = "10s")]
@@ -123,6 +123,10 @@ pub(super) struct CommandLine<A: Args> {
 
 /// What a job binary can be asked to do.
 #[derive(Subcommand, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is made in the life of a process"
+)]
 pub(super) enum Command<A: Args> {
     /// Runs the job, from its last checkpoint if there is one
     Run(Run<A>),

@@ -32,10 +32,7 @@ impl View {
             return Self::Terminal { bar, speed };
         }
         logs::as_json();
-        let checkpoint_dir = options
-            .checkpoint_dir
-            .as_ref()
-            .map(|dir| dir.display().to_string());
+        let checkpoint_dir = options.checkpoint_dir.as_ref().map(ToString::to_string);
         tracing::info!(
             job,
             workers = options.worker_count,

@@ -102,7 +102,7 @@ fn a_default_checkpoint_directory_gives_way_to_the_one_on_the_command_line() {
         let Command::Run(Run { run, .. }) = cli.command else {
             panic!("this is a run")
         };
-        assert_eq!(run.checkpoint_dir, Some(PathBuf::from(expected)));
+        assert_eq!(run.checkpoint_dir, Some(expected.into()));
     };
     check(&["job"], "mine");
     check(&["job", "--checkpoint-dir", "theirs"], "theirs");

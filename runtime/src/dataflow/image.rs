@@ -164,6 +164,7 @@ mod tests {
             epoch: Epoch(1),
             scope: SnapshotScope::Full,
             store: StateStore::new(Arc::new(MemoryStorage::new()), Generation(1), 1),
+            metrics: Arc::new(Metrics::new()),
         };
         let mut encoded = Encoded::default();
         fold.freeze(SnapshotScope::Full);

@@ -14,7 +14,7 @@ use crate::ids::{Epoch, Generation};
 use crate::protocol::{Coordination, During, RunFacts};
 use crate::settings::Options;
 use crate::state::StateStore;
-use crate::storage::{CheckpointStorage, LocalStorage};
+use crate::storage::CheckpointStorage;
 
 /// The pause behind a failed checkpoint, for each failure in a row.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -146,10 +146,10 @@ impl Attempt<'_> {
     fn storage(&self) -> Result<Arc<dyn CheckpointStorage>> {
         match (&self.environment.storage, &self.options.checkpoint_dir) {
             (Some(storage), _) => Ok(Arc::clone(storage)),
-            (None, Some(dir)) => {
-                let disk = Arc::clone(&self.environment.disk);
-                Ok(Arc::new(LocalStorage::open(disk, dir)?))
-            }
+            (None, Some(location)) => location.open(
+                Arc::clone(&self.environment.disk),
+                &self.options.limits.transfers,
+            ),
             (None, None) => Ok(Arc::clone(&self.memory)),
         }
     }
