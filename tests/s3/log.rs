@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use flowdsl::runtime::ids::{Epoch, KeyGroupCount, StageId, SubtaskId, WorkerIndex};
 use flowdsl::runtime::protocol::{
-    CheckpointKind, Manifest, RetentionFacts, SnapshotKind, StoredPlan, SubtaskSnapshot,
+    CheckpointKind, Keep, Manifest, RetentionFacts, SnapshotKind, StoredPlan, SubtaskSnapshot,
     Verification, plan_cleanup,
 };
 use flowdsl::runtime::storage::log::{
@@ -88,10 +88,11 @@ fn clean_up(writer: &mut LogWriter) {
     let plan = plan_cleanup(&RetentionFacts {
         log: writer.log(),
         objects: &objects,
-        retained: NonZeroUsize::new(RETAINED).expect("some"),
+        keep: Keep::Newest(NonZeroUsize::new(RETAINED).expect("some")),
         generation: writer.generation(),
         open_epochs: &[],
         damaged: &BTreeSet::new(),
+        left: writer.left(),
     });
     if let Err(e) = cleanup::execute(&plan, writer) {
         assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
