@@ -146,7 +146,7 @@ impl Run {
             Step::Freeze(scope) => self.freeze(scope),
             Step::Age => {
                 while self.copy(500) {}
-                self.table.restart_marks_at(u32::MAX);
+                self.table.restart_marks_at(Mark::LAST);
             }
         }
         assert_eq!(self.table.len(), self.model.len());
