@@ -47,6 +47,8 @@ pub(crate) struct Oracle {
     pub(crate) passed_over: BTreeSet<String>,
     /// The greatest epoch of any manifest.
     last_epoch: Epoch,
+    /// The greatest epoch of any manifest that no loss of power takes back.
+    last_durable_epoch: Epoch,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +94,7 @@ impl Oracle {
             damaged: BTreeMap::new(),
             confirmed: BTreeSet::new(),
             last_epoch: Epoch(0),
+            last_durable_epoch: Epoch(0),
         }
     }
 
@@ -115,7 +118,7 @@ impl Oracle {
             .copied()
             .collect();
         for slot in gone {
-            self.is_gone(slot)?;
+            self.is_gone(process, slot)?;
         }
         for slot in there {
             self.is_there(process, slot, store, output)?;
@@ -124,14 +127,17 @@ impl Oracle {
     }
 
     /// Invariant 12, for manifests: enough newer ones stay. Claims are never deleted.
-    fn is_gone(&mut self, slot: SlotNumber) -> Check {
+    fn is_gone(&mut self, process: ProcessId, slot: SlotNumber) -> Check {
         let Some(found) = self.slots.remove(&slot) else {
             return Ok(());
         };
         let was_damaged = self.damaged.remove(&names::slot(slot)).is_some();
         if !found.durable {
-            // A power loss: whoever made it had not been answered.
+            // A power loss: whoever made it had not been answered, and its epoch may come again.
             self.find_newest();
+            let there = self.slots.values().filter_map(Found::manifest);
+            let last = there.map(|manifest| manifest.epoch).max();
+            self.last_epoch = last.unwrap_or(Epoch(0)).max(self.last_durable_epoch);
             return Ok(());
         }
         let Some(manifest) = found.manifest() else {
@@ -140,6 +146,12 @@ impl Oracle {
             }
             return Err(format!("invariant 6: the claim in slot {slot} was deleted"));
         };
+        if !self.is_newest(process) {
+            // It was the newest when it last looked, and slept before it deleted: what it leaves is
+            // enough for its own checkpoints, and a newer run may have fallen back behind them.
+            self.reached.push("a deletion by a run that was overtaken");
+            return Ok(());
+        }
         let newer = self
             .slots
             .range(slot..)
@@ -179,6 +191,7 @@ impl Oracle {
             if durable.is_some() && !found.durable {
                 found.durable = true;
                 if let Content::Manifest(manifest) = &found.content {
+                    self.last_durable_epoch = self.last_durable_epoch.max(manifest.epoch);
                     let parts = contents::named_parts(manifest)?;
                     self.named.extend(parts);
                 }
@@ -206,6 +219,7 @@ impl Oracle {
             SlotContent::Manifest(manifest) => {
                 self.is_new(slot, &manifest, store, output)?;
                 if durable.is_some() {
+                    self.last_durable_epoch = self.last_durable_epoch.max(manifest.epoch);
                     self.named.extend(contents::named_parts(&manifest)?);
                 }
                 Content::Manifest(manifest)

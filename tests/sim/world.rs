@@ -201,6 +201,8 @@ impl World {
                 self.kernel.note(|| format!("{id} is done"));
                 process.die(Life::Dead);
                 self.phase = match self.phase {
+                    // Of what a newer run has begun meanwhile it knows nothing.
+                    Phase::LastLook if !self.oracle.is_newest(id) => Phase::LastLook,
                     Phase::LastLook | Phase::Over => Phase::Over,
                     Phase::GivenUp => Phase::GivenUp,
                     Phase::Done { .. } | Phase::Working => Phase::Done {

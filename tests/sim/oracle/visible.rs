@@ -1,7 +1,5 @@
 //! The invariants of the output: what becomes visible, and what is taken away.
 
-use std::collections::BTreeSet;
-
 use flowdsl_runtime::ids::Epoch;
 use flowdsl_runtime::storage::names;
 
@@ -59,24 +57,22 @@ impl Oracle {
 
     /// A run has fallen back behind `epoch`: what is damaged of that and later ones cannot be mended any more.
     fn passes_over(&mut self, epoch: Epoch) {
-        let names_of = |found: &dyn Fn(Epoch) -> bool| -> BTreeSet<String> {
-            let slots = self
-                .slots
-                .iter()
-                .filter_map(|(slot, f)| Some((slot, f.manifest()?)));
-            slots
-                .filter(|(_, manifest)| found(manifest.epoch))
-                .flat_map(|(slot, manifest)| {
-                    let objects = objects(manifest).map(|(name, ..)| name.to_owned());
-                    objects.chain([names::slot(*slot)])
-                })
-                .collect()
+        let manifests = || {
+            let manifests = self.slots.iter();
+            manifests.filter_map(|(slot, found)| Some((*slot, found.manifest()?)))
         };
-        let (before, behind) = (names_of(&|e| e < epoch), names_of(&|e| e >= epoch));
-        let over = behind.difference(&before);
-        let over = over
-            .filter(|name| self.damaged.contains_key(*name))
-            .cloned();
+        // It passed over the damaged ones in between, too.
+        let back_to = manifests()
+            .filter(|(slot, manifest)| manifest.epoch < epoch && !self.is_damaged(*slot, manifest))
+            .map(|(_, manifest)| manifest.epoch)
+            .max();
+        let names = manifests()
+            .filter(|(_, manifest)| Some(manifest.epoch) > back_to)
+            .flat_map(|(slot, manifest)| {
+                let objects = objects(manifest).map(|(name, ..)| name.to_owned());
+                objects.chain([names::slot(slot)])
+            });
+        let over = names.filter(|name| self.damaged.contains_key(name));
         let over: Vec<String> = over.collect();
         self.passed_over.extend(over);
     }
