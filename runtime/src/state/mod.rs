@@ -4,19 +4,24 @@
 //! [`KeyedLogic`]: the operator in `dataflow/` feeds it records and watermarks, and asks it to
 //! freeze when a barrier passes.
 
+mod backend;
 mod chain;
 pub(crate) mod frames;
 mod logic;
 mod restore;
+#[cfg(feature = "rocksdb")]
+mod rocks;
 mod running;
 mod segment;
 pub(crate) mod span;
 mod store;
 mod table;
+mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
 mod types;
 
+pub use backend::{Backend, StageBackend};
 pub(crate) use chain::Chain;
 pub use logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
 pub(crate) use restore::{Former, restore_from};
@@ -24,4 +29,5 @@ pub use running::{Fold, Reduce};
 pub use store::StateStore;
 pub(crate) use table::Next;
 pub use table::{KeyedTable, Slot};
+pub(crate) use tables::{Begun, Piece, StateTable};
 pub use types::State;

@@ -11,24 +11,29 @@ use crate::key::Key;
 use crate::record::{KeyValue, Keyed, Rec, Unkeyed};
 use crate::schema::Schema;
 
+use super::backend::StageBackend;
 use super::frames::{self, Frame, LogicKind, Namespace, Preamble};
 use super::logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
 use super::span::HashSpan;
-use super::table::KeyedTable;
+use super::tables::{Begun, StateTable};
 use super::types::State;
 
 /// A table whose snapshots stand alone: one value for each key.
 struct Values<K, V> {
-    table: KeyedTable<K, V>,
+    table: StateTable<K, V>,
     preamble: Option<Preamble>,
 }
 
 impl<K: Key, V: State> Values<K, V> {
     fn new() -> Self {
         Self {
-            table: KeyedTable::new(),
+            table: StateTable::new(&StageBackend::Memory, Namespace::Whole),
             preamble: None,
         }
+    }
+
+    fn open(&mut self, backend: &StageBackend) {
+        self.table = StateTable::new(backend, Namespace::Whole);
     }
 
     fn freeze(&mut self, scope: SnapshotScope) {
@@ -127,6 +132,14 @@ where
         values_schema(K::schema(), A::schema())
     }
 
+    fn open(&mut self, backend: &StageBackend) {
+        self.values.open(backend);
+    }
+
+    fn resume(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     #[inline]
     fn process(
         &mut self,
@@ -149,11 +162,14 @@ where
                 fold(sum, value);
                 (time, sum.clone())
             },
-            |table, hash, key, (time, value)| {
+            |key, (time, value)| {
                 let mut sum = init.clone();
                 fold(&mut sum, value);
-                table.insert(hash, key.clone(), sum.clone());
-                Some((key, (time, sum)))
+                Begun {
+                    key: key.clone(),
+                    value: sum.clone(),
+                    said: Some((key, (time, sum))),
+                }
             },
             |key, (time, value)| {
                 out.push(Rec {
@@ -238,6 +254,14 @@ where
         values_schema(K::schema(), T::schema())
     }
 
+    fn open(&mut self, backend: &StageBackend) {
+        self.values.open(backend);
+    }
+
+    fn resume(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     #[inline]
     fn process(
         &mut self,
@@ -260,9 +284,10 @@ where
                 reduce(merged, value);
                 (time, merged.clone())
             },
-            |table, hash, key, (time, first)| {
-                table.insert(hash, key.clone(), first.clone());
-                Some((key, (time, first)))
+            |key, (time, first)| Begun {
+                key: key.clone(),
+                value: first.clone(),
+                said: Some((key, (time, first))),
             },
             |_, (time, value)| {
                 out.push(Rec {

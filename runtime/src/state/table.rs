@@ -19,8 +19,7 @@ use crate::key::{Key, hash_of};
 use crate::state::State;
 
 use self::image::Frozen;
-pub(crate) use self::records::Next;
-use self::records::Records;
+pub(crate) use self::records::{Next, Records};
 use super::logic::SnapshotScope;
 use super::segment::Segment;
 use super::span::HashSpan;

@@ -16,7 +16,9 @@ use crate::record::{Keyed, Rec, Timed, Unkeyed, Windowed};
 use crate::schema::Schema;
 use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
 use crate::state::span::HashSpan;
-use crate::state::{FrozenChunk, KeyedLogic, KeyedTable, Progress, SnapshotScope, State};
+use crate::state::{
+    FrozenChunk, KeyedLogic, Progress, SnapshotScope, StageBackend, State, StateTable,
+};
 
 use super::aggregator::MergingAggregator;
 
@@ -69,7 +71,7 @@ pub struct SessionWindows<K, T, G: MergingAggregator<T>> {
     lateness: i64,
     aggregator: G,
     watermark: i64,
-    table: KeyedTable<K, Vec<SessionState<G::Acc>>>,
+    table: StateTable<K, Vec<SessionState<G::Acc>>>,
     timers: BTreeMap<i64, Vec<K>>,
     preamble: Option<Preamble>,
     records: PhantomData<fn(T)>,
@@ -82,7 +84,7 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> SessionWindows<K, T, G> {
             lateness: lateness.max(0),
             aggregator,
             watermark: i64::MIN,
-            table: KeyedTable::new(),
+            table: StateTable::new(&StageBackend::Memory, Namespace::Whole),
             timers: BTreeMap::new(),
             preamble: None,
             records: PhantomData,
@@ -102,11 +104,10 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> SessionWindows<K, T, G> {
         // A session that is closed is gone, also where its timer has not come yet.
         let meets = |s: &SessionState<G::Acc>| s.start < end && start < s.end && !is_closed(s.end);
 
-        let slot = self.table.find(hash, &rec.key.0);
         let known = self.table.get(hash, &rec.key.0);
-        let Some((slot, first)) =
-            slot.zip(known.and_then(|sessions| sessions.iter().position(meets)))
-        else {
+        let first = known.and_then(|sessions| sessions.iter().position(meets));
+        let place = self.table.find(hash, &rec.key.0);
+        let Some((place, first)) = place.zip(first) else {
             if is_closed(end) {
                 return Some(rec);
             }
@@ -114,7 +115,7 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> SessionWindows<K, T, G> {
             return None;
         };
 
-        let sessions = self.table.at(slot);
+        let sessions = self.table.at(place);
         let mut at = first + 1;
         while at < sessions.len() {
             if meets(&sessions[at]) {
@@ -253,6 +254,14 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
         Schema::Struct("Sessions".to_owned(), parts)
     }
 
+    fn open(&mut self, backend: &StageBackend) {
+        self.table = StateTable::new(backend, Namespace::Whole);
+    }
+
+    fn resume(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     fn process(
         &mut self,
         batch: &mut Vec<Self::In>,
@@ -261,6 +270,7 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
         late: &mut Vec<Self::In>,
     ) {
         self.watermark = self.watermark.max(watermark);
+        self.table.look_ahead(batch.iter().map(|rec| &rec.key.0));
         for rec in batch.drain(..) {
             late.extend(self.add(rec, out));
         }

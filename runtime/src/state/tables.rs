@@ -1,0 +1,277 @@
+//! The tables that stages keep their state in, whichever backend the job was started with.
+//!
+//! A stage is written once, against [`StateTable`]. Which backend stands behind it is asked once a
+//! batch where it counts ([`take_in`](StateTable::take_in)), so that a table in memory is as fast
+//! as if there were no other.
+
+use crate::error::Result;
+use crate::key::Key;
+
+use super::backend::StageBackend;
+use super::frames::{FrozenPiece, Namespace};
+use super::logic::SnapshotScope;
+#[cfg(feature = "rocksdb")]
+use super::rocks::{RocksPiece, RocksTable};
+use super::span::HashSpan;
+use super::table::{KeyedTable, Records, Slot};
+use super::types::State;
+
+/// Keys with their values, in one of the backends.
+///
+/// Every method takes the routing hash of the key beside the key: the caller has it at hand.
+pub(crate) enum StateTable<K, V> {
+    /// All of it in memory.
+    Memory(KeyedTable<K, V>),
+    /// In RocksDB, behind a write-back cache.
+    #[cfg(feature = "rocksdb")]
+    Rocks(Box<RocksTable<K, V>>),
+}
+
+/// The place of an entry, until the table is next asked for anything else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// In memory.
+    Memory(Slot),
+    /// In the cache before RocksDB.
+    #[cfg(feature = "rocksdb")]
+    Cached(usize),
+}
+
+/// Some of a frozen table, on its way to where the backend keeps snapshots.
+pub(crate) enum Piece<K, V> {
+    /// To be encoded.
+    Memory(FrozenPiece<K, V>),
+    /// To be written to RocksDB.
+    #[cfg(feature = "rocksdb")]
+    Rocks(RocksPiece<K, V>),
+}
+
+/// A new entry for a key, and what is to be said of the record that began it.
+pub(crate) struct Begun<K, V, D> {
+    pub(crate) key: K,
+    pub(crate) value: V,
+    pub(crate) said: Option<(K, D)>,
+}
+
+/// Does the same to either table.
+macro_rules! either {
+    ($self:expr, $table:ident => $does:expr) => {
+        match $self {
+            StateTable::Memory($table) => $does,
+            #[cfg(feature = "rocksdb")]
+            StateTable::Rocks($table) => $does,
+        }
+    };
+}
+
+impl<K: Key, V: State> StateTable<K, V> {
+    /// An empty table of a stage.
+    pub(crate) fn new(backend: &StageBackend, namespace: Namespace) -> Self {
+        match backend {
+            StageBackend::Memory => {
+                let _ = namespace;
+                Self::Memory(KeyedTable::new())
+            }
+            #[cfg(feature = "rocksdb")]
+            StageBackend::Rocks(store) => {
+                Self::Rocks(Box::new(RocksTable::new(store.clone(), namespace)))
+            }
+        }
+    }
+
+    /// The number of entries; of those that were taken over from a snapshot of RocksDB, only what
+    /// was looked at counts.
+    pub(crate) fn len(&self) -> usize {
+        either!(self, table => table.len())
+    }
+
+    /// Whether there is no entry.
+    pub(crate) fn is_empty(&mut self) -> bool {
+        either!(self, table => table.is_empty())
+    }
+
+    /// The place of a key, if it is there.
+    #[inline]
+    pub(crate) fn find(&mut self, hash: u64, key: &K) -> Option<Place> {
+        match self {
+            Self::Memory(table) => table.find(hash, key).map(Place::Memory),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(table) => table.find(hash, key).map(Place::Cached),
+        }
+    }
+
+    /// The value at a place, to be changed: the next snapshot holds it.
+    ///
+    /// # Panics
+    ///
+    /// If the table was asked for anything since it gave the place.
+    #[inline]
+    pub(crate) fn at(&mut self, place: Place) -> &mut V {
+        match (self, place) {
+            (Self::Memory(table), Place::Memory(slot)) => table.at(slot),
+            #[cfg(feature = "rocksdb")]
+            (Self::Rocks(table), Place::Cached(at)) => table.at(at),
+            #[cfg(feature = "rocksdb")]
+            _ => panic!("a place of another table"),
+        }
+    }
+
+    /// The value of a key, to be read.
+    #[inline]
+    pub(crate) fn get(&mut self, hash: u64, key: &K) -> Option<&V> {
+        either!(self, table => table.get(hash, key))
+    }
+
+    /// Changes the value of a key with something: `Err` gives it back if the key is not there.
+    #[inline]
+    pub(crate) fn change<X, R>(
+        &mut self,
+        hash: u64,
+        key: &K,
+        with: X,
+        change: impl FnOnce(&mut V, X) -> R,
+    ) -> Result<R, X> {
+        either!(self, table => table.change(hash, key, with, change))
+    }
+
+    /// The value of a key, to be changed, made first if the key is new.
+    #[inline]
+    pub(crate) fn upsert(&mut self, hash: u64, key: &K, init: impl FnOnce() -> V) -> &mut V {
+        either!(self, table => table.upsert(hash, key, init))
+    }
+
+    /// Takes in records: `change` changes the value of a key that is there, and `begin` makes the
+    /// entry of one that is not. What either has to say about the record goes to `done`, with its key.
+    #[inline]
+    pub(crate) fn take_in<R, X, D>(
+        &mut self,
+        records: &mut impl Records<R>,
+        open: impl Fn(R) -> (K, X),
+        key_of: impl Fn(&R) -> &K,
+        change: impl Fn(&mut V, X) -> D,
+        begin: impl Fn(K, X) -> Begun<K, V, D>,
+        done: impl FnMut(K, D),
+    ) {
+        match self {
+            Self::Memory(table) => {
+                let begin = |table: &mut KeyedTable<K, V>, hash, key, with| {
+                    let begun = begin(key, with);
+                    table.insert(hash, begun.key, begun.value);
+                    begun.said
+                };
+                table.take_in(records, open, key_of, change, begin, done);
+            }
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(table) => table.take_in(records, open, key_of, change, begin, done),
+        }
+    }
+
+    /// Readies the look-ups of these keys, each with its hash, all at once.
+    #[inline]
+    pub(crate) fn look_ahead<'k>(&mut self, keys: impl Iterator<Item = &'k K>)
+    where
+        K: 'k,
+    {
+        match self {
+            Self::Memory(_) => drop(keys),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(table) => table.look_ahead(keys),
+        }
+    }
+
+    /// Adds a key that is not in the table.
+    pub(crate) fn insert(&mut self, hash: u64, key: K, value: V) {
+        match self {
+            Self::Memory(table) => {
+                table.insert(hash, key, value);
+            }
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(table) => table.insert(hash, key, value),
+        }
+    }
+
+    /// Removes a key.
+    pub(crate) fn remove(&mut self, hash: u64, key: &K) -> Option<V> {
+        either!(self, table => table.remove(hash, key))
+    }
+
+    /// Removes any one entry: how a window that is due is emptied, a budget at a time.
+    pub(crate) fn pop(&mut self) -> Option<(K, V)> {
+        either!(self, table => table.pop())
+    }
+
+    /// Takes the image of the next snapshot. The span is returned if the image replaces what earlier
+    /// snapshots hold in it.
+    pub(crate) fn freeze(&mut self, scope: SnapshotScope) -> Option<HashSpan> {
+        match self {
+            Self::Memory(table) => table.freeze(scope),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(table) => {
+                table.freeze();
+                None
+            }
+        }
+    }
+
+    /// Hands over about `budget` entries of the frozen image; `None` when all were handed over.
+    pub(crate) fn copy_frozen(&mut self, budget: usize) -> Option<Piece<K, V>> {
+        match self {
+            Self::Memory(table) => table.copy_frozen(budget).map(Piece::Memory),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(table) => table.copy_frozen(budget).map(Piece::Rocks),
+        }
+    }
+
+    /// Whether any of the frozen image is still to be handed over.
+    pub(crate) fn is_frozen(&self) -> bool {
+        either!(self, table => table.is_frozen())
+    }
+
+    /// Forgets what the backend holds of a table that goes. The span is returned if snapshots may
+    /// hold entries in it, which the next one has to take back.
+    pub(crate) fn forget(&mut self) -> Option<HashSpan> {
+        match self {
+            Self::Memory(table) => table.stored_span(),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(table) => {
+                table.forget();
+                None
+            }
+        }
+    }
+
+    /// Puts the entries of a frame in their places.
+    pub(crate) fn restore_entries(&mut self, entries: Vec<(u64, K, V)>) {
+        either!(self, table => table.restore_entries(entries));
+    }
+
+    /// Takes back an entry of an earlier snapshot.
+    pub(crate) fn restore_removal(&mut self, hash: u64, key: &K) {
+        either!(self, table => table.restore_removal(hash, key));
+    }
+
+    /// Takes back all entries of earlier snapshots in a span.
+    pub(crate) fn restore_clear(&mut self, span: HashSpan) {
+        either!(self, table => table.restore_clear(span));
+    }
+}
+
+impl<K: Key, V: State> Piece<K, V> {
+    /// The number of entries.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Memory(piece) => piece.len(),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(piece) => piece.len(),
+        }
+    }
+
+    /// Appends the encoding of the piece to `bytes`, or writes it to RocksDB.
+    pub(crate) fn encode(self, namespace: Namespace, bytes: &mut Vec<u8>) -> Result<()> {
+        match self {
+            Self::Memory(piece) => piece.encode(namespace, bytes),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(piece) => piece.write(),
+        }
+    }
+}
