@@ -30,6 +30,41 @@ impl Default for Limits {
     }
 }
 
+/// Where state is kept while the job runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StateBackend {
+    /// In memory: as fast as it can be, and no larger than that.
+    #[default]
+    Memory,
+    /// In RocksDB: larger than memory. Needs the feature `rocksdb`.
+    RocksDb(RocksDbSettings),
+}
+
+/// How state in RocksDB is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RocksDbSettings {
+    /// Bytes of memory that the state of all stages of the process may take: caches and buffers.
+    /// Default 256 MiB.
+    pub memory_budget: usize,
+    /// Where the databases of a run are, which end with it. By default in the checkpoint directory,
+    /// where that is a directory of this machine, and otherwise where temporary files are.
+    pub work_dir: Option<PathBuf>,
+}
+
+impl Default for RocksDbSettings {
+    fn default() -> Self {
+        Self {
+            memory_budget: 256 << 20,
+            work_dir: None,
+        }
+    }
+}
+
+impl RocksDbSettings {
+    /// Less memory than this holds no database.
+    const LEAST_BUDGET: usize = 64 << 10;
+}
+
 /// When checkpoints are taken, and what is done about failing ones.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckpointSettings {
@@ -84,6 +119,8 @@ pub struct Options {
     pub key_groups: KeyGroupCount,
     /// Limits of queues and buffers.
     pub limits: Limits,
+    /// Where state is kept.
+    pub backend: StateBackend,
 }
 
 impl Options {
@@ -137,6 +174,12 @@ impl Options {
         self
     }
 
+    /// Keeps state here.
+    pub fn backend(mut self, backend: StateBackend) -> Self {
+        self.backend = backend;
+        self
+    }
+
     /// Checks all settings together.
     ///
     /// # Errors
@@ -186,6 +229,19 @@ impl Options {
             self.limits.rate.is_none_or(|r| r.is_finite() && r > 0.0),
             "the rate must be a positive number of records a second".into(),
         );
+        if let StateBackend::RocksDb(rocksdb) = &self.backend {
+            check(
+                cfg!(feature = "rocksdb"),
+                "state in RocksDB needs the feature `rocksdb` of the crate `flowdsl`, which this program was built without".into(),
+            );
+            check(
+                rocksdb.memory_budget >= RocksDbSettings::LEAST_BUDGET,
+                format!(
+                    "a memory budget of {} bytes holds no database: the least is 64 KiB",
+                    rocksdb.memory_budget
+                ),
+            );
+        }
         if wrong.is_empty() {
             Ok(())
         } else {

@@ -11,7 +11,7 @@ use crate::connector::PendingCommit;
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, SubtaskId};
 use crate::protocol::{SnapshotKind, SnapshotRef};
-use crate::state::{FrozenChunk, SnapshotScope, StateStore};
+use crate::state::{FrozenChunk, SnapshotScope, StageBackend, StateStore, Taking};
 
 /// Pieces that wait for a slow disk at most; the rest stays in the table until then.
 const QUEUED: usize = 16;
@@ -25,6 +25,7 @@ pub(crate) struct Snapshot {
     pub(crate) epoch: Epoch,
     pub(crate) scope: SnapshotScope,
     pub(crate) store: StateStore,
+    pub(crate) backend: StageBackend,
 }
 
 /// An image that is being copied.
@@ -88,18 +89,32 @@ impl Image {
             queued: _,
         } = self;
         let (epoch, scope) = (snapshot.epoch, snapshot.scope);
+        let wake = answers.wake();
         let own = move || {
             let mut encoded = encoded.lock().unwrap_or_else(PoisonError::into_inner);
-            encoded.finish(&snapshot)
+            encoded.finish(&snapshot, || {
+                let _ = wake.activate();
+            })
         };
         answers.submit(epoch, scope, Some(Box::new(own)), prepared);
     }
 }
 
 impl Encoded {
-    fn finish(&mut self, snapshot: &Snapshot) -> Result<Vec<SnapshotRef>> {
+    fn finish(&mut self, snapshot: &Snapshot, settled: impl FnOnce()) -> Result<Vec<SnapshotRef>> {
         if !self.bytes.is_empty() {
             self.store(snapshot);
+        }
+        let taking = Taking {
+            subtask: &snapshot.subtask,
+            epoch: snapshot.epoch,
+            store: &snapshot.store,
+            part: self.refs.len() as u32,
+        };
+        // Also where the frames could not be written: the stage waits for it.
+        match snapshot.backend.store_image(&taking, settled) {
+            Ok(refs) => self.refs.extend(refs),
+            Err(error) => drop(self.failed.get_or_insert(error)),
         }
         self.failed
             .take()

@@ -15,8 +15,9 @@ use super::moment::Moment;
 use super::pace::Pace;
 use super::target::{EdgeTarget, Target};
 use crate::error::Result;
-use crate::ids::{Epoch, StageId};
-use crate::state::{Chain, Former, KeyedLogic, Progress, SnapshotScope, restore_from};
+use crate::ids::{Epoch, StageId, WorkerIndex};
+use crate::protocol::{SnapshotKind, SnapshotRef};
+use crate::state::{Chain, Former, KeyedLogic, Progress, Restoring, SnapshotScope, StageBackend};
 
 /// Records a stage takes up at a time.
 const PIECE: usize = 4_096;
@@ -49,6 +50,8 @@ pub(crate) struct StageOperator<L: KeyedLogic, St, T> {
     out: Vec<L::Out>,
     piece: Vec<L::In>,
     late: Vec<L::In>,
+    /// Where the stage keeps its state.
+    backend: StageBackend,
     pace: Pace,
     /// A frozen image that is being copied.
     copying: Option<Image>,
@@ -77,6 +80,7 @@ where
             out: Vec::new(),
             piece: Vec::new(),
             late: Vec::new(),
+            backend: StageBackend::default(),
             pace: Pace::new(PIECE),
             copying: None,
             behind: false,
@@ -120,6 +124,9 @@ where
             if !has_passed(frontier, self.epoch) || frontier.is_empty() {
                 break;
             }
+            if !self.backend.is_settled() {
+                break;
+            }
             self.barrier()?;
         }
         self.copy_next();
@@ -142,27 +149,39 @@ where
         } = &mut self.parts;
         target.open()?;
         let Some(stage) = stage else { return Ok(()) };
-        let Some(snapshots) = context.restored.keyed.get(stage) else {
-            return Ok(());
-        };
+        let snapshots = context
+            .restored
+            .keyed
+            .get(stage)
+            .map_or(&[][..], Vec::as_slice);
         let range = context
             .key_groups
             .range_of(context.worker, context.worker_count);
-        let former = snapshots.iter().map(|(worker, refs)| Former {
-            range: context
-                .key_groups
-                .range_of(*worker, context.restored.worker_count),
-            refs,
-        });
-        restore_from(logic, context.key_groups, range, former, |reference| {
-            context.store.read(reference)
-        })?;
+        let former = |snapshot| {
+            let (worker, refs): &(WorkerIndex, Vec<SnapshotRef>) = snapshot;
+            Former {
+                range: context
+                    .key_groups
+                    .range_of(*worker, context.restored.worker_count),
+                refs,
+            }
+        };
+        let restoring = Restoring {
+            subtask: &context.subtask(stage),
+            groups: context.key_groups,
+            range,
+            former: snapshots.iter().map(former).collect(),
+            store: &context.store,
+        };
+        self.backend = context.backend.open(logic, &restoring)?;
         // With the same workers every subtask keeps its own key groups, and so its chain.
         if context.restored.worker_count == context.worker_count
             && let Some((_, refs)) = snapshots
                 .iter()
                 .find(|(worker, _)| *worker == context.worker)
             && let Some(answers) = answers
+            && self.backend.has_chain()
+            && is_chain(refs)
         {
             answers.restore_chain(Chain::restored(refs.clone()));
         }
@@ -187,6 +206,9 @@ where
             if !target.is_open() || late.as_mut().is_some_and(|late| !Target::is_open(late)) {
                 return Ok(false);
             }
+            if !self.backend.takes_more() {
+                return Ok(false);
+            }
             let Some(piece) = self.pace.next_piece() else {
                 again.activate();
                 return Ok(false);
@@ -202,6 +224,7 @@ where
             if records.is_empty() {
                 inbox.pop();
             }
+            self.backend.check()?;
             self.emit()?;
             self.pace.did(n);
         }
@@ -229,7 +252,7 @@ where
                 label,
                 ..
             } = &mut self.parts;
-            if !target.is_open() {
+            if !target.is_open() || !self.backend.is_settled() {
                 return Ok(false);
             }
             let Some(piece) = self.pace.next_piece() else {
@@ -239,6 +262,7 @@ where
             let progress = label
                 .guard(|| logic.fire(watermark, &mut self.out, target.batch_size(piece.min(FIRE))));
             self.pace.did(self.out.len());
+            self.backend.check()?;
             if progress == Progress::Done {
                 self.emit()?;
                 self.watermark = watermark;
@@ -295,13 +319,19 @@ where
         if let Some(answers) = &mut self.parts.answers {
             answers.owe(epoch);
             if let Some(stage) = &self.parts.stage {
-                let scope = answers.next_scope();
+                let scope = if self.backend.has_chain() {
+                    answers.next_scope()
+                } else {
+                    SnapshotScope::Full
+                };
+                self.backend.begin_image();
                 self.parts.logic.freeze(scope);
                 let snapshot = Snapshot {
                     subtask: self.parts.context.subtask(stage),
                     epoch,
                     scope,
                     store: self.parts.context.store.clone(),
+                    backend: self.backend.clone(),
                 };
                 self.copying = Some(Image::new(snapshot, prepared));
             } else {
@@ -356,4 +386,12 @@ where
             answers.close();
         }
     }
+}
+
+/// Whether all of a snapshot stands in frames, so that increments may follow it.
+fn is_chain(refs: &[SnapshotRef]) -> bool {
+    refs.iter().all(|reference| match reference.kind {
+        SnapshotKind::Operator | SnapshotKind::KeyedFull | SnapshotKind::KeyedIncrement => true,
+        SnapshotKind::RocksCatalogue | SnapshotKind::RocksFile => false,
+    })
 }

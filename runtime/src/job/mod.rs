@@ -6,6 +6,7 @@ mod handle;
 mod publisher;
 mod recovery;
 mod start;
+mod workplace;
 
 pub use handle::JobHandle;
 pub use start::{Environment, JobReport, JobSpec, Outcome, blueprint, run};

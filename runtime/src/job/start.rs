@@ -6,13 +6,14 @@ use super::coordinator::{Coordinator, Event};
 use super::handle::JobHandle;
 use super::publisher::Publisher;
 use super::recovery::{Beginning, recover, retained};
+use super::workplace;
 use crate::clock::Clock;
 use crate::dataflow::{self, Blueprint, Body, Fate, Restored, Run};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation};
 use crate::metrics::{Metrics, MetricsSnapshot};
 use crate::settings::Options;
-use crate::state::StateStore;
+use crate::state::{Backend, StateStore};
 use crate::storage::{CheckpointStorage, Disk, LocalStorage, MemoryStorage, RealDisk};
 
 /// A job: a name and the body of its flow.
@@ -131,9 +132,10 @@ pub fn run(spec: &JobSpec, options: &Options, environment: &Environment) -> Resu
         recovered.writer.nonce(),
     );
     run.restored = Arc::new(recovered.restored);
+    let author = (recovered.writer.generation(), recovered.writer.nonce());
+    run.backend = workplace::start(begin, author)?;
 
     let events = environment.handle.sender();
-    let author = (recovered.writer.generation(), recovered.writer.nonce());
     let publisher = Publisher::start(
         recovered.writer,
         retained(options),
@@ -199,6 +201,7 @@ fn run_of(
         clock: environment.clock.clone(),
         disk: Arc::clone(&environment.disk),
         store: StateStore::new(storage, Generation(0), 0),
+        backend: Backend::memory(),
         restored: Arc::new(Restored::default()),
         metrics: Arc::clone(&environment.metrics),
         fate: Arc::new(Fate::default()),

@@ -21,6 +21,9 @@
 //! tag 4, entries  (set these keys; a later entry of a key replaces an earlier one)
 //!   namespace, span, count: u32, bitcode of a sequence of `count` pairs (key, value)
 //!
+//! tag 5, raw      (as tag 4, with the bytes that RocksDB held; stored nowhere)
+//!   namespace, span, count: u32, count times: length: u32, key, length: u32, value
+//!
 //! namespace := table: u8, end: i64
 //!              table 0: the only table of the stage, end = 0
 //!              table 1: the pane that ends at `end`, values that have not fired
@@ -48,6 +51,8 @@ const HEADER: u8 = 1;
 const CLEAR: u8 = 2;
 const REMOVED: u8 = 3;
 const ENTRIES: u8 = 4;
+#[cfg(feature = "rocksdb")]
+const RAW: u8 = 5;
 
 /// Keys in one frame, at most.
 const FRAME_LIMIT: usize = 1_024;
@@ -162,6 +167,47 @@ fn frame(bytes: &mut Vec<u8>, tag: u8, payload: impl FnOnce(&mut Vec<u8>)) {
     bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
 }
 
+/// Entries as RocksDB holds them, on their way into a frame.
+#[cfg(feature = "rocksdb")]
+#[derive(Default)]
+pub(crate) struct RawEntries {
+    bytes: Vec<u8>,
+    span: Option<HashSpan>,
+    count: u32,
+}
+
+#[cfg(feature = "rocksdb")]
+impl RawEntries {
+    pub(crate) fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    pub(crate) fn push(&mut self, hash: u64, key: &[u8], value: &[u8]) {
+        for part in [key, value] {
+            self.bytes.extend((part.len() as u32).to_le_bytes());
+            self.bytes.extend_from_slice(part);
+        }
+        self.span = Some(self.span.map_or(HashSpan::of(hash), |span| span.with(hash)));
+        self.count += 1;
+    }
+
+    /// Appends the frame, and begins the next one.
+    pub(crate) fn encode(&mut self, namespace: Namespace, bytes: &mut Vec<u8>) {
+        let Self {
+            bytes: entries,
+            span,
+            count,
+        } = std::mem::take(self);
+        if let Some(span) = span {
+            frame(bytes, RAW, |bytes| {
+                put_place(bytes, namespace, span);
+                bytes.extend(count.to_le_bytes());
+                bytes.extend(entries);
+            });
+        }
+    }
+}
+
 /// What a frame says, with its keys already narrowed to the reader's span.
 pub(crate) enum Frame<K, V> {
     /// The stage's watermark at the freeze.
@@ -230,6 +276,8 @@ pub(crate) fn read<K: Key, V: State>(
                 });
                 apply(Frame::Entries(namespace, entries.collect::<Result<_>>()?));
             }
+            #[cfg(feature = "rocksdb")]
+            RAW => apply(Frame::Entries(namespace, payload.raw_items(span)?)),
             other => return Err(corrupt(format!("there is no frame with tag {other}"))),
         }
     }
@@ -330,6 +378,25 @@ impl<'a> Reader<'a> {
             return Err(corrupt("a span is empty"));
         }
         Ok((namespace, span))
+    }
+
+    #[cfg(feature = "rocksdb")]
+    fn raw_items<K: Key, V: State>(&mut self, span: HashSpan) -> Result<Vec<(u64, K, V)>> {
+        let count = self.u32()?;
+        let mut entries = Vec::new();
+        for _ in 0..count {
+            let mut part = || {
+                let length = self.u32()? as usize;
+                self.take(length)
+            };
+            let (key, _) = super::rocks::take::<K>(part()?)?;
+            let (value, _) = super::rocks::take(part()?)?;
+            let hash = hash_of(&key);
+            check(span, hash)?;
+            entries.push((hash, key, value));
+        }
+        self.end()?;
+        Ok(entries)
     }
 
     fn items<T: DeserializeOwned>(&mut self) -> Result<Vec<T>> {

@@ -21,13 +21,16 @@ mod tables;
 pub(crate) mod testing;
 mod types;
 
-pub use backend::{Backend, StageBackend};
+pub use backend::{Backend, StageBackend, WorkPlace};
+pub(crate) use backend::{Restoring, Taking};
 pub(crate) use chain::Chain;
 pub use logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
-pub(crate) use restore::{Former, restore_from};
+pub(crate) use restore::Former;
+#[cfg(test)]
+pub(crate) use restore::restore_from;
 pub use running::{Fold, Reduce};
 pub use store::StateStore;
 pub(crate) use table::Next;
 pub use table::{KeyedTable, Slot};
-pub(crate) use tables::{Begun, Piece, StateTable};
+pub(crate) use tables::{Begun, Extra, Piece, StateTable};
 pub use types::State;

@@ -27,9 +27,13 @@ struct Values<K, V> {
 impl<K: Key, V: State> Values<K, V> {
     fn new() -> Self {
         Self {
-            table: StateTable::new(&StageBackend::Memory, Namespace::Whole),
+            table: StateTable::new(&StageBackend::default(), Namespace::Whole),
             preamble: None,
         }
+    }
+
+    fn resume(&mut self) -> Result<()> {
+        self.table.resume()
     }
 
     fn open(&mut self, backend: &StageBackend) {
@@ -137,7 +141,7 @@ where
     }
 
     fn resume(&mut self) -> Result<()> {
-        Ok(())
+        self.values.resume()
     }
 
     #[inline]
@@ -259,7 +263,7 @@ where
     }
 
     fn resume(&mut self) -> Result<()> {
-        Ok(())
+        self.values.resume()
     }
 
     #[inline]

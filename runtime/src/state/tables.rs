@@ -7,7 +7,7 @@
 use crate::error::Result;
 use crate::key::Key;
 
-use super::backend::StageBackend;
+use super::backend::{Home, StageBackend};
 use super::frames::{FrozenPiece, Namespace};
 use super::logic::SnapshotScope;
 #[cfg(feature = "rocksdb")]
@@ -53,6 +53,22 @@ pub(crate) struct Begun<K, V, D> {
     pub(crate) said: Option<(K, D)>,
 }
 
+/// What a stage remembers beside a value that no snapshot holds: saved when the value leaves memory.
+pub(crate) struct Extra<V> {
+    /// Appends it to the bytes of the value.
+    pub(crate) save: fn(&V, &mut Vec<u8>),
+    /// Puts it back into the value, from the bytes behind it.
+    pub(crate) load: fn(&mut V, &[u8]),
+}
+
+impl<V> Clone for Extra<V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V> Copy for Extra<V> {}
+
 /// Does the same to either table.
 macro_rules! either {
     ($self:expr, $table:ident => $does:expr) => {
@@ -67,15 +83,50 @@ macro_rules! either {
 impl<K: Key, V: State> StateTable<K, V> {
     /// An empty table of a stage.
     pub(crate) fn new(backend: &StageBackend, namespace: Namespace) -> Self {
-        match backend {
-            StageBackend::Memory => {
+        match &backend.0 {
+            Home::Memory => {
                 let _ = namespace;
                 Self::Memory(KeyedTable::new())
             }
             #[cfg(feature = "rocksdb")]
-            StageBackend::Rocks(store) => {
-                Self::Rocks(Box::new(RocksTable::new(store.clone(), namespace)))
+            Home::Rocks(store) => Self::Rocks(Box::new(RocksTable::new(store.clone(), namespace))),
+        }
+    }
+
+    /// Keeps something beside each value for as long as the run lasts.
+    pub(crate) fn keeping(self, extra: Extra<V>) -> Self {
+        match self {
+            // What is in memory is kept with the value.
+            Self::Memory(table) => {
+                let _ = extra;
+                Self::Memory(table)
             }
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(mut table) => {
+                table.keep_extra(extra);
+                Self::Rocks(table)
+            }
+        }
+    }
+
+    /// Goes on with what the backend holds already.
+    pub(crate) fn resume(&mut self) -> Result<()> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(table) => table.resume(),
+        }
+    }
+
+    /// Goes through what the backend holds already, before anything has changed.
+    pub(crate) fn for_each_stored(&self, apply: impl FnMut(K, V)) -> Result<()> {
+        match self {
+            Self::Memory(_) => {
+                drop(apply);
+                Ok(())
+            }
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(table) => table.for_each_stored(apply),
         }
     }
 

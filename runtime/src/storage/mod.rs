@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`Disk`], [`RealDisk`], [`FaultyDisk`] | files and names, and what a power loss leaves of them |
 //! | [`CheckpointStorage`], [`LocalStorage`], [`MemoryStorage`] | named objects, "create if absent" |
+//! | [`WorkDir`] | directories that do not outlive the run |
 //! | [`frame`], [`names`] | the envelope and the names of all that is stored |
 //! | [`log`] | claims and manifests |
 //! | [`snapshots`] | state objects, and whether they are whole |
@@ -29,5 +30,5 @@ pub mod snapshots;
 
 pub use disk::{Disk, DiskFile};
 pub use faulty::FaultyDisk;
-pub use local::{LocalStorage, RealDisk};
+pub use local::{LocalStorage, RealDisk, WorkDir};
 pub use objects::{CheckpointStorage, Creation, MemoryStorage};

@@ -33,7 +33,7 @@ impl<K: Key, A: State> Pane<K, A> {
 
     /// What a slot holds while no window has it.
     fn vacant() -> Self {
-        Self::new(&StageBackend::Memory, 0, 0)
+        Self::new(&StageBackend::default(), 0, 0)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -124,6 +124,10 @@ impl<K: Key, A: State> Panes<K, A> {
             closed: Vec::new(),
             cleared: Vec::new(),
         }
+    }
+
+    pub(super) fn backend(&self) -> &StageBackend {
+        &self.backend
     }
 
     pub(super) fn len(&self) -> usize {

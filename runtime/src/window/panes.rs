@@ -80,7 +80,7 @@ impl<K: Key, T: 'static, G: Aggregator<T>> PaneWindows<K, T, G> {
             lateness: lateness.max(0),
             aggregator,
             watermark: i64::MIN,
-            panes: Panes::new(StageBackend::Memory),
+            panes: Panes::new(StageBackend::default()),
             fired_until: i64::MIN,
             present: Present::none(),
             preamble: None,
@@ -223,6 +223,13 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
     }
 
     fn resume(&mut self) -> Result<()> {
+        for namespace in self.panes.backend().namespaces()? {
+            let mut resumed = Ok(());
+            restored(&mut self.panes, self.grid, namespace, |table| {
+                resumed = table.resume();
+            });
+            resumed?;
+        }
         Ok(())
     }
 

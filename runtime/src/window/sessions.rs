@@ -17,7 +17,7 @@ use crate::schema::Schema;
 use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
 use crate::state::span::HashSpan;
 use crate::state::{
-    FrozenChunk, KeyedLogic, Progress, SnapshotScope, StageBackend, State, StateTable,
+    Extra, FrozenChunk, KeyedLogic, Progress, SnapshotScope, StageBackend, State, StateTable,
 };
 
 use super::aggregator::MergingAggregator;
@@ -62,6 +62,22 @@ impl<A> SessionState<A> {
     }
 }
 
+/// The timers of a key's sessions, which stand in no snapshot.
+const fn timers<A>() -> Extra<Vec<SessionState<A>>> {
+    Extra {
+        save: |sessions, bytes| {
+            for session in sessions {
+                bytes.extend(session.timer.to_le_bytes());
+            }
+        },
+        load: |sessions, bytes| {
+            for (session, timer) in sessions.iter_mut().zip(bytes.as_chunks().0) {
+                session.timer = i64::from_le_bytes(*timer);
+            }
+        },
+    }
+}
+
 /// The stage of session windows.
 ///
 /// Its state is the open sessions of each key, and the watermark; with allowed lateness also the
@@ -84,7 +100,7 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> SessionWindows<K, T, G> {
             lateness: lateness.max(0),
             aggregator,
             watermark: i64::MIN,
-            table: StateTable::new(&StageBackend::Memory, Namespace::Whole),
+            table: StateTable::new(&StageBackend::default(), Namespace::Whole),
             timers: BTreeMap::new(),
             preamble: None,
             records: PhantomData,
@@ -255,11 +271,17 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
     }
 
     fn open(&mut self, backend: &StageBackend) {
-        self.table = StateTable::new(backend, Namespace::Whole);
+        self.table = StateTable::new(backend, Namespace::Whole).keeping(timers());
     }
 
     fn resume(&mut self) -> Result<()> {
-        Ok(())
+        self.table.resume()?;
+        let timers = &mut self.timers;
+        self.table.for_each_stored(|key, sessions| {
+            for session in sessions {
+                timers.entry(session.timer).or_default().push(key.clone());
+            }
+        })
     }
 
     fn process(

@@ -1,0 +1,148 @@
+//! The bytes of keys and values in RocksDB.
+//!
+//! ```text
+//! key   := namespace, hash: u64 big-endian, key        so that key groups are contiguous ranges
+//! namespace := 0                                       the only table of the stage
+//!            | 1, end: i64                             the pane that ends at `end`: what has not fired
+//!            | 2, end: i64                             of it, what has fired
+//! value := value, extra                                extra: what a stage remembers beside it
+//! ```
+//!
+//! `end` is big-endian with its highest bit flipped, so that ends are in order. Keys and values are
+//! in the `postcard` encoding (version 1), which has one encoding for equal keys.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+use crate::state::frames::Namespace;
+use crate::state::span::HashSpan;
+
+const WHOLE: u8 = 0;
+const WAITING: u8 = 1;
+const FIRED: u8 = 2;
+
+/// What the keys of a namespace begin with.
+pub(crate) fn prefix_of(namespace: Namespace) -> Vec<u8> {
+    let pane = |tag: u8, end: i64| {
+        let mut prefix = vec![tag];
+        prefix.extend((end ^ i64::MIN).to_be_bytes());
+        prefix
+    };
+    match namespace {
+        Namespace::Whole => vec![WHOLE],
+        Namespace::Waiting(end) => pane(WAITING, end),
+        Namespace::Fired(end) => pane(FIRED, end),
+    }
+}
+
+/// The namespace of a key, its hash, and its own bytes.
+pub(crate) fn parse(stored: &[u8]) -> Result<(Namespace, u64, &[u8])> {
+    let parts = || {
+        let (tag, rest) = stored.split_first()?;
+        let (namespace, rest) = match *tag {
+            WHOLE => (Namespace::Whole, rest),
+            WAITING | FIRED => {
+                let (end, rest) = rest.split_first_chunk()?;
+                let end = i64::from_be_bytes(*end) ^ i64::MIN;
+                let namespace = if *tag == WAITING {
+                    Namespace::Waiting(end)
+                } else {
+                    Namespace::Fired(end)
+                };
+                (namespace, rest)
+            }
+            _ => return None,
+        };
+        let (hash, key) = rest.split_first_chunk()?;
+        Some((namespace, u64::from_be_bytes(*hash), key))
+    };
+    parts().ok_or_else(|| corrupt("a key has no namespace of ours"))
+}
+
+/// The least key behind all that begin with a prefix of ours.
+pub(crate) fn behind(prefix: &[u8]) -> Vec<u8> {
+    let mut behind = prefix.to_vec();
+    while let Some(last) = behind.pop() {
+        if last < u8::MAX {
+            behind.push(last + 1);
+            break;
+        }
+    }
+    behind
+}
+
+/// The keys of a namespace whose hashes are in a span: from the first to before the second.
+pub(crate) fn range_of(prefix: &[u8], span: HashSpan) -> (Vec<u8>, Vec<u8>) {
+    let at = |hash: u64| [prefix, &hash.to_be_bytes()].concat();
+    let end = span.last.checked_add(1).map_or_else(|| behind(prefix), at);
+    (at(span.first), end)
+}
+
+/// Appends a whole key.
+pub(crate) fn put_key<K: Serialize>(
+    prefix: &[u8],
+    hash: u64,
+    key: &K,
+    bytes: &mut Vec<u8>,
+) -> Result<()> {
+    bytes.extend_from_slice(prefix);
+    bytes.extend_from_slice(&hash.to_be_bytes());
+    put(key, bytes)
+}
+
+/// Appends an encoding.
+pub(crate) fn put<T: Serialize>(item: &T, bytes: &mut Vec<u8>) -> Result<()> {
+    let taken = std::mem::take(bytes);
+    *bytes = postcard::to_extend(item, taken)
+        .map_err(|e| Error::invalid(format!("a state type refuses to be encoded: {e}")))?;
+    Ok(())
+}
+
+/// Decodes what `bytes` begin with; the rest is returned.
+pub(crate) fn take<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8])> {
+    postcard::take_from_bytes(bytes).map_err(|e| corrupt(format!("an entry does not decode: {e}")))
+}
+
+pub(crate) fn corrupt(what: impl std::fmt::Display) -> Error {
+    Error::corrupt(format!("state in RocksDB: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_in_the_order_of_namespace_and_hash_and_are_parsed_back() {
+        let namespaces = [
+            Namespace::Whole,
+            Namespace::Waiting(i64::MIN),
+            Namespace::Waiting(-1),
+            Namespace::Waiting(0),
+            Namespace::Waiting(i64::MAX),
+            Namespace::Fired(-5),
+            Namespace::Fired(7),
+        ];
+        let mut keys = Vec::new();
+        for namespace in namespaces {
+            for hash in [0, 1, 1 << 40, u64::MAX] {
+                let mut key = Vec::new();
+                put_key(&prefix_of(namespace), hash, &"key", &mut key).expect("text encodes");
+                let (found, at, rest) = parse(&key).expect("a key of ours");
+                assert_eq!((found, at), (namespace, hash));
+                assert_eq!(take::<String>(rest).expect("text").0, "key");
+                let (first, end) = range_of(&prefix_of(namespace), HashSpan::of(hash));
+                assert!(first <= key && key < end, "{namespace:?} {hash}");
+                keys.push(key);
+            }
+        }
+        assert!(keys.is_sorted());
+    }
+
+    #[test]
+    fn bytes_that_are_no_key_are_corrupt() {
+        for bytes in [&[][..], &[0], &[3; 20], &[1; 16], &[0; 8]] {
+            assert!(parse(bytes).is_err(), "{bytes:?}");
+        }
+    }
+}
