@@ -28,7 +28,7 @@ pub mod testing;
 
 pub use flowdsl_runtime as runtime;
 pub use flowdsl_runtime::job::{Environment, JobHandle, JobReport, Outcome};
-pub use flowdsl_runtime::settings::Options;
+pub use flowdsl_runtime::settings::{Options, RocksDbSettings, StateBackend};
 pub use flowdsl_runtime::{Error, ErrorKind, Result};
 
 #[doc(hidden)]

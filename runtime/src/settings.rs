@@ -40,6 +40,16 @@ pub enum StateBackend {
     RocksDb(RocksDbSettings),
 }
 
+impl StateBackend {
+    /// Whether this program was built with what the backend needs.
+    pub const fn is_available(&self) -> bool {
+        match self {
+            Self::Memory => true,
+            Self::RocksDb(_) => cfg!(feature = "rocksdb"),
+        }
+    }
+}
+
 /// How state in RocksDB is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RocksDbSettings {
@@ -231,7 +241,7 @@ impl Options {
         );
         if let StateBackend::RocksDb(rocksdb) = &self.backend {
             check(
-                cfg!(feature = "rocksdb"),
+                self.backend.is_available(),
                 "state in RocksDB needs the feature `rocksdb` of the crate `flowdsl`, which this program was built without".into(),
             );
             check(

@@ -47,7 +47,7 @@ use self::args::{Command, CommandLine, Plan, PlanFormat, Run, with_command};
 use self::ending::Failure;
 use crate::{Error, Job, JobReport, plan};
 
-pub use self::args::{NoArgs, RunArgs};
+pub use self::args::{BackendName, NoArgs, RunArgs};
 pub use self::numbers::utc;
 pub use self::values::Every;
 /// The crate that options are derived with: `use flowdsl::cli::clap;`.

@@ -140,6 +140,22 @@ mod tests {
     }
 
     #[test]
+    fn keys_and_values_are_those_of_every_version() {
+        let mut bytes = Vec::new();
+        let prefix = prefix_of(Namespace::Fired(-2));
+        put_key(&prefix, 0x0102_0304, &(300_u32, "ab"), &mut bytes).expect("it encodes");
+        let end = [0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFE];
+        let key = [0xAC, 0x02, 2, b'a', b'b'];
+        assert_eq!(
+            bytes,
+            [&[2][..], &end, &[0, 0, 0, 0, 1, 2, 3, 4], &key].concat()
+        );
+        bytes.clear();
+        put(&(Some(-1_i64), 1.0_f64), &mut bytes).expect("it encodes");
+        assert_eq!(bytes, [1, 1, 0, 0, 0, 0, 0, 0, 0xF0, 0x3F]);
+    }
+
+    #[test]
     fn bytes_that_are_no_key_are_corrupt() {
         for bytes in [&[][..], &[0], &[3; 20], &[1; 16], &[0; 8]] {
             assert!(parse(bytes).is_err(), "{bytes:?}");
