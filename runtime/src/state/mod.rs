@@ -4,6 +4,14 @@
 //! [`KeyedLogic`]: the operator in `dataflow/` feeds it records and watermarks, and asks it to
 //! freeze when a barrier passes.
 
+#[cfg_attr(
+    not(feature = "rocksdb"),
+    expect(
+        dead_code,
+        clippy::unnecessary_wraps,
+        reason = "what backends differ in is asked also where there is one only"
+    )
+)]
 mod backend;
 mod chain;
 pub(crate) mod frames;
@@ -16,6 +24,14 @@ mod segment;
 pub(crate) mod span;
 mod store;
 mod table;
+#[cfg_attr(
+    not(feature = "rocksdb"),
+    expect(
+        dead_code,
+        clippy::unnecessary_wraps,
+        reason = "nothing leaves memory where there is one backend only"
+    )
+)]
 mod tables;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -24,7 +24,7 @@ pub(crate) enum StateTable<K, V> {
     Memory(KeyedTable<K, V>),
     /// In RocksDB, behind a write-back cache.
     #[cfg(feature = "rocksdb")]
-    Rocks(Box<RocksTable<K, V>>),
+    Rocks(RocksTable<K, V>),
 }
 
 /// The place of an entry, until the table is next asked for anything else.
@@ -89,7 +89,7 @@ impl<K: Key, V: State> StateTable<K, V> {
                 Self::Memory(KeyedTable::new())
             }
             #[cfg(feature = "rocksdb")]
-            Home::Rocks(store) => Self::Rocks(Box::new(RocksTable::new(store.clone(), namespace))),
+            Home::Rocks(store) => Self::Rocks(RocksTable::new(store.clone(), namespace)),
         }
     }
 

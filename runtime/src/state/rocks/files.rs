@@ -112,7 +112,7 @@ pub(super) fn put_files(refs: &[SnapshotRef], store: &StateStore, dir: &WorkDir)
 
 /// Whether a file is a table, which never changes once it is written.
 pub(super) fn is_table(name: &str) -> bool {
-    name.ends_with(".sst")
+    name.strip_suffix(".sst").is_some()
 }
 
 /// Names in a catalogue are bytes, too.

@@ -38,10 +38,7 @@ pub(crate) struct RocksTable<K, V> {
     cache: Cache<K, V>,
     /// Entries in the cache that are not removed.
     live: usize,
-    /// Whether RocksDB may hold keys of this table.
-    stored: bool,
-    /// Whether RocksDB may hold keys that are not in the cache.
-    incomplete: bool,
+    below: Below,
     /// The number of freezes, plus one.
     mark: u32,
     /// Whether anything changed since the last freeze.
@@ -56,6 +53,16 @@ pub(crate) struct RocksTable<K, V> {
     /// Mean bytes of an encoded entry, of those that went in or out.
     encoded: usize,
     lookup: Lookup,
+}
+
+/// What RocksDB may hold of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Below {
+    Nothing,
+    /// Keys that the cache holds, too.
+    Known,
+    /// Keys that the cache does not hold.
+    More,
 }
 
 /// Buffers of a look-up.
@@ -76,8 +83,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
             extra: None,
             cache: Cache::new(),
             live: 0,
-            stored: false,
-            incomplete: false,
+            below: Below::Nothing,
             mark: 1,
             changed: false,
             frozen: Frozen::nothing(),
@@ -96,8 +102,9 @@ impl<K: Key, V: State> RocksTable<K, V> {
 
     /// Goes on with what RocksDB holds already.
     pub(crate) fn resume(&mut self) -> Result<()> {
-        self.stored = self.store.holds(&self.prefix)?;
-        self.incomplete = self.stored;
+        if self.store.holds(&self.prefix)? {
+            self.below = Below::More;
+        }
         Ok(())
     }
 
@@ -153,7 +160,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
         let at = self.find(hash, key)?;
         let value = self.touch(at).value.take();
         self.live -= 1;
-        if !self.stored {
+        if self.below == Below::Nothing {
             self.cache.remove(at);
         }
         value
@@ -213,7 +220,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
 
     /// Fetches what the cache does not hold of these keys, as far as there is room for it.
     pub(crate) fn look_ahead<'k>(&mut self, keys: impl Iterator<Item = &'k K>) {
-        if self.incomplete {
+        if self.below == Below::More {
             let keys: Vec<&K> = keys.take(self.block()).collect();
             self.look_up(keys.len(), |at| keys[at]);
         }
@@ -237,7 +244,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
             let hash = hash_of(key(at));
             let bucket = self.cache.find(hash, key(at)).unwrap_or(NOWHERE);
             found.push((hash, bucket));
-            if bucket == NOWHERE && self.incomplete {
+            if bucket == NOWHERE && self.below == Below::More {
                 let begin = keys.len();
                 if let Err(error) = put_key(&self.prefix, hash, key(at), keys) {
                     self.store.fail(error);
@@ -297,7 +304,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
     /// The bucket of a key, fetched first if need be.
     fn fetch(&mut self, hash: u64, key: &K) -> Option<usize> {
         let at = self.cache.find(hash, key);
-        if at.is_some() || !self.incomplete {
+        if at.is_some() || self.below != Below::More {
             return at;
         }
         let one = std::slice::from_ref(key);
@@ -348,12 +355,12 @@ impl<K: Key, V: State> RocksTable<K, V> {
 
     /// Forgets all entries.
     pub(crate) fn forget(&mut self) {
-        if self.stored {
+        if self.below != Below::Nothing {
             let store = Arc::clone(&self.store);
             store.keep(store.delete_all(&self.prefix));
         }
         self.cache.clear();
-        (self.live, self.stored, self.incomplete) = (0, false, false);
+        (self.live, self.below) = (0, Below::Nothing);
         self.popped = pop::Popped::default();
         self.account();
     }

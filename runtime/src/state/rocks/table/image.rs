@@ -7,7 +7,7 @@ use rocksdb::WriteBatch;
 use super::super::cache::{Change, Entry};
 use super::super::encode::{parse, put_key, range_of, take};
 use super::super::store::{Store, of_rocksdb};
-use super::{RocksTable, decode, encode_value};
+use super::{Below, RocksTable, decode, encode_value};
 use crate::error::Result;
 use crate::key::{Key, hash_of};
 use crate::state::State;
@@ -82,7 +82,8 @@ impl<K: Key, V: State> RocksPiece<K, V> {
         let mut batch = WriteBatch::default();
         let (mut key, mut value) = (Vec::new(), Vec::new());
         for (k, v) in &self.entries {
-            (key.clear(), value.clear());
+            key.clear();
+            value.clear();
             put_key(&self.prefix, hash_of(k), k, &mut key)?;
             if let Some(v) = v {
                 encode_value(v, self.extra, &mut value)?;
@@ -105,7 +106,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
         if std::mem::take(&mut self.changed) {
             self.frozen.mark = self.mark;
             self.frozen.next = Some(0);
-            self.stored = true;
+            self.below = self.below.max(Below::Known);
         }
         self.mark += 1;
     }
@@ -147,7 +148,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
 
     /// Puts entries of a snapshot in their places.
     pub(crate) fn restore_entries(&mut self, entries: Vec<(u64, K, V)>) {
-        (self.stored, self.incomplete) = (true, true);
+        self.below = Below::More;
         let piece = RocksPiece {
             store: Arc::clone(&self.store),
             prefix: self.prefix.clone(),

@@ -11,7 +11,7 @@ use rocksdb::WriteBatch;
 use super::super::cache::{Change, Entry};
 use super::super::encode::{behind, parse, take};
 use super::super::store::of_rocksdb;
-use super::{RocksTable, decode};
+use super::{Below, RocksTable, decode};
 use crate::error::Result;
 use crate::key::Key;
 use crate::state::State;
@@ -50,7 +50,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
             if let Some(entry) = self.pop_cached() {
                 return Some(entry);
             }
-            if !self.incomplete {
+            if self.below != Below::More {
                 return None;
             }
             let refilled = self.refill();
@@ -64,12 +64,12 @@ impl<K: Key, V: State> RocksTable<K, V> {
             return false;
         }
         let store = Arc::clone(&self.store);
-        if self.incomplete
+        if self.below == Below::More
             && let Some(false) = store.keep(self.holds_more())
         {
-            self.incomplete = false;
+            self.below = Below::Known;
         }
-        !self.incomplete
+        self.below != Below::More
     }
 
     /// Whether RocksDB holds a key that the cache does not know.
@@ -121,7 +121,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
         let entry = self.touch(at);
         let (key, value) = (entry.key.clone(), entry.value.take()?);
         self.live -= 1;
-        if !self.stored {
+        if self.below == Below::Nothing {
             self.cache.remove(at);
         }
         Some((key, value))
@@ -171,7 +171,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
         store.write(batch)?;
         self.popped.refilled = refilled;
         self.popped.cursor = end;
-        self.incomplete = more;
+        self.below = if more { Below::More } else { Below::Known };
         self.account();
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use rocksdb::WriteBatch;
 
 use super::super::cache::{Change, Entry};
-use super::{RocksTable, encode};
+use super::{Below, RocksTable, encode};
 use crate::error::Result;
 use crate::key::Key;
 use crate::state::State;
@@ -60,20 +60,21 @@ impl<K: Key, V: State> RocksTable<K, V> {
                 if !settled {
                     continue;
                 }
-                (key.clear(), value.clear());
+                key.clear();
+                value.clear();
                 encode(&self.prefix, entry, self.extra, &mut key, &mut value)?;
                 match &entry.value {
                     Some(_) => batch.put(&key, &value),
                     None => batch.delete(&key),
                 }
-                self.stored = true;
+                self.below = self.below.max(Below::Known);
             }
             let Some(evicted) = self.cache.remove(at) else {
                 continue;
             };
             if evicted.value.is_some() {
                 self.live -= 1;
-                self.incomplete = true;
+                self.below = Below::More;
                 self.popped.begin_again_below();
             }
             count -= 1;
