@@ -19,7 +19,7 @@ pub(crate) enum System {
     Loop,
     /// Hand-written timely, fused by hand where that is possible.
     Timely,
-    /// Hand-written timely with an operator a stage; differs in W0 only.
+    /// Hand-written timely with an operator a stage, of W0 only.
     TimelyStages,
     /// Our own runtime.
     Ours(RunOurs, Option<Duration>),
@@ -29,8 +29,8 @@ impl System {
     fn run(self, work: Work, workers: usize, records: u64) -> Measured {
         match (self, work) {
             (Self::Loop, _) => plain::run(work, workers, records),
-            (Self::TimelyStages, Work::W0) => by_hand::run_stages(workers, records),
-            (Self::Timely | Self::TimelyStages, _) => by_hand::run(work, workers, records),
+            (Self::TimelyStages, _) => by_hand::run_stages(workers, records),
+            (Self::Timely, _) => by_hand::run(work, workers, records),
             (Self::Ours(run, interval), _) => run(work, workers, interval, records),
         }
     }

@@ -27,8 +27,11 @@ pub mod prelude;
 pub mod testing;
 
 pub use flowdsl_runtime as runtime;
-pub use flowdsl_runtime::job::{Environment, JobHandle, JobReport, Outcome};
-pub use flowdsl_runtime::settings::{Options, RocksDbSettings, StateBackend};
+pub use flowdsl_runtime::job::{Environment, Health, JobHandle, JobReport, Outcome};
+pub use flowdsl_runtime::settings::{
+    CheckpointMode, Options, RestartStrategy, RocksDbSettings, StateBackend,
+};
+pub use flowdsl_runtime::storage::CheckpointLocation;
 pub use flowdsl_runtime::{Error, ErrorKind, Result};
 
 #[doc(hidden)]

@@ -7,6 +7,10 @@ pub use flowdsl_runtime::connector::{
 };
 pub use flowdsl_runtime::record::{KeyValue, RecordError, Windowed};
 pub use flowdsl_runtime::settings::Options;
+pub use flowdsl_runtime::state::{
+    ClearState, ListState, MapState, Timer, TimerKind, Ttl, ValueState, list_state, map_state,
+    value_state,
+};
 pub use flowdsl_runtime::window::{Aggregate, Aggregates};
 
 pub use crate::builder::{Flow, session, sliding, tumbling};

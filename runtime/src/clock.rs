@@ -74,7 +74,8 @@ impl Clock {
         }
     }
 
-    /// Milliseconds since the Unix epoch, for names and reports, never for decisions.
+    /// Milliseconds since the Unix epoch, for names and reports, and as the processing time of stages
+    /// that go by it; never for decisions of the protocol.
     pub fn unix_millis(&self) -> u64 {
         match &self.time {
             Source::System(_) => SystemTime::now()

@@ -50,7 +50,8 @@ pub struct KeyHasher {
 }
 
 impl KeyHasher {
-    const fn new() -> Self {
+    #[inline]
+    pub(crate) const fn new() -> Self {
         Self { state: 0 }
     }
 
@@ -76,8 +77,14 @@ impl KeyHasher {
         }
     }
 
+    /// Puts a hash in the place of all that was fed: where a part of a key's state lies.
     #[inline]
-    const fn finish(self) -> u64 {
+    pub(crate) const fn place(&mut self, hash: u64) {
+        self.state = hash;
+    }
+
+    #[inline]
+    pub(crate) const fn finish(self) -> u64 {
         self.state
     }
 }

@@ -17,6 +17,7 @@ pub mod clock;
 pub mod connector;
 pub mod dataflow;
 pub mod error;
+mod histogram;
 pub mod ids;
 pub mod job;
 pub mod key;

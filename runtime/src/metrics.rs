@@ -1,6 +1,11 @@
 //! Counters of a running job: written by operators once a batch, read by whoever shows them.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::histogram::Histogram;
+pub use crate::histogram::Quantiles;
+use crate::protocol::Health;
 
 /// What a job counts.
 #[derive(Debug, Default)]
@@ -13,6 +18,13 @@ pub struct Metrics {
     last_checkpoint: AtomicU64,
     last_checkpoint_micros: AtomicU64,
     watermark: AtomicI64,
+    freezes: Histogram,
+    copies: Histogram,
+    pauses: Histogram,
+    state_changed: AtomicU64,
+    state_written: AtomicU64,
+    restarts: AtomicU64,
+    unhealthy: AtomicBool,
 }
 
 /// The counters at one moment.
@@ -35,6 +47,21 @@ pub struct MetricsSnapshot {
     /// The watermark of the first worker's slowest source, in milliseconds since the Unix epoch;
     /// `None` before the first record and behind the last.
     pub watermark: Option<i64>,
+    /// How long the barriers of keyed subtasks took: the freeze of their state.
+    pub freezes: Quantiles,
+    /// How long the slices took in which workers copied frozen state.
+    pub copies: Quantiles,
+    /// The longest time at a stretch that each snapshot of a keyed subtask kept its worker.
+    pub pauses: Quantiles,
+    /// Bytes of keyed state that snapshots had to hold: keys and values as they lie in memory, beside
+    /// what they hold on the heap.
+    pub state_changed_bytes: u64,
+    /// Bytes of keyed state that snapshots wrote.
+    pub state_written_bytes: u64,
+    /// How often the job was restarted behind a failure.
+    pub restarts: u64,
+    /// Whether the job does not take the checkpoints that it is meant to take.
+    pub unhealthy: bool,
 }
 
 impl Metrics {
@@ -72,6 +99,35 @@ impl Metrics {
         self.checkpoints_failed.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn froze(&self, took: Duration) {
+        self.freezes.add(took);
+    }
+
+    pub(crate) fn copied(&self, took: Duration) {
+        self.copies.add(took);
+    }
+
+    pub(crate) fn paused(&self, longest: Duration) {
+        self.pauses.add(longest);
+    }
+
+    pub(crate) fn add_state_changed(&self, bytes: u64) {
+        self.state_changed.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_state_written(&self, bytes: u64) {
+        self.state_written.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn restarted(&self) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_health(&self, health: &Health) {
+        let unhealthy = *health != Health::Healthy;
+        self.unhealthy.store(unhealthy, Ordering::Relaxed);
+    }
+
     /// The counters as they are now; each is exact, together they are of about one moment.
     pub fn snapshot(&self) -> MetricsSnapshot {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -84,7 +140,14 @@ impl Metrics {
             checkpoints_failed: get(&self.checkpoints_failed),
             last_checkpoint: get(&self.last_checkpoint),
             last_checkpoint_micros: get(&self.last_checkpoint_micros),
+            restarts: get(&self.restarts),
+            unhealthy: self.unhealthy.load(Ordering::Relaxed),
             watermark: (watermark != i64::MIN && watermark != i64::MAX).then_some(watermark),
+            freezes: self.freezes.quantiles(),
+            copies: self.copies.quantiles(),
+            pauses: self.pauses.quantiles(),
+            state_changed_bytes: get(&self.state_changed),
+            state_written_bytes: get(&self.state_written),
         }
     }
 }

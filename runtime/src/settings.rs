@@ -1,10 +1,20 @@
 //! What a user may set, checked together before the job starts.
 
-use std::path::PathBuf;
+mod backend;
+mod checkpoints;
+mod restart;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::ids::KeyGroupCount;
+use crate::storage::{CheckpointLocation, TransferLimits};
+
+pub use backend::{RocksDbSettings, StateBackend};
+pub use checkpoints::{AtEnd, CheckpointMode, CheckpointSettings, DuringBacklog};
+pub use restart::{OnPanic, RestartStrategy};
 
 /// Limits of every queue and buffer (invariant 11).
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +27,8 @@ pub struct Limits {
     pub open_splits: usize,
     /// Records a second that all sources of the job read together; unlimited by default.
     pub rate: Option<f64>,
+    /// What may be on its way to and from object stores.
+    pub transfers: TransferLimits,
 }
 
 impl Default for Limits {
@@ -26,78 +38,7 @@ impl Default for Limits {
             batch_records: 4_096,
             open_splits: 64,
             rate: None,
-        }
-    }
-}
-
-/// Where state is kept while the job runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum StateBackend {
-    /// In memory: as fast as it can be, and no larger than that.
-    #[default]
-    Memory,
-    /// In RocksDB: larger than memory. Needs the feature `rocksdb`.
-    RocksDb(RocksDbSettings),
-}
-
-impl StateBackend {
-    /// Whether this program was built with what the backend needs.
-    pub const fn is_available(&self) -> bool {
-        match self {
-            Self::Memory => true,
-            Self::RocksDb(_) => cfg!(feature = "rocksdb"),
-        }
-    }
-}
-
-/// How state in RocksDB is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RocksDbSettings {
-    /// Bytes of memory that the state of all stages of the process may take: caches and buffers.
-    /// Default 256 MiB.
-    pub memory_budget: usize,
-    /// Where the databases of a run are, which end with it. By default in the checkpoint directory,
-    /// where that is a directory of this machine, and otherwise where temporary files are.
-    pub work_dir: Option<PathBuf>,
-}
-
-impl Default for RocksDbSettings {
-    fn default() -> Self {
-        Self {
-            memory_budget: 256 << 20,
-            work_dir: None,
-        }
-    }
-}
-
-impl RocksDbSettings {
-    /// Less memory than this holds no database.
-    const LEAST_BUDGET: usize = 64 << 10;
-}
-
-/// When checkpoints are taken, and what is done about failing ones.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CheckpointSettings {
-    /// Time between two triggers; `None` takes one at the end only. Default 10 s.
-    pub interval: Option<Duration>,
-    /// A checkpoint that takes longer is given up. Default 10 min.
-    pub timeout: Duration,
-    /// How many checkpoints may fail in a row before the job stops. Default 3.
-    pub tolerable_failures: u32,
-    /// How many completed checkpoints are kept. Default 3, at least 1.
-    pub retained: usize,
-    /// How long a failing commit is retried before the job stops. Default 1 min.
-    pub commit_timeout: Duration,
-}
-
-impl Default for CheckpointSettings {
-    fn default() -> Self {
-        Self {
-            interval: Some(Duration::from_secs(10)),
-            timeout: Duration::from_secs(600),
-            tolerable_failures: 3,
-            retained: 3,
-            commit_timeout: Duration::from_secs(60),
+            transfers: TransferLimits::default(),
         }
     }
 }
@@ -118,9 +59,13 @@ pub struct Options {
     /// The number of workers; 0 means as many as the machine has cores.
     pub worker_count: usize,
     /// Where checkpoints are kept; without it they live in memory, and end with the process.
-    pub checkpoint_dir: Option<PathBuf>,
+    pub checkpoint_dir: Option<CheckpointLocation>,
     /// When checkpoints are taken.
     pub checkpoints: CheckpointSettings,
+    /// How a run that failed begins again; `None` is the default strategy.
+    pub restart: Option<RestartStrategy>,
+    /// Whether a panic of a user's closure is restarted, too.
+    pub on_panic: OnPanic,
     /// Removes the checkpoints and the output that this job owns, and starts anew.
     pub fresh: bool,
     /// Starts from an older checkpoint even if a sink cannot take back what it committed later.
@@ -148,9 +93,9 @@ impl Options {
         self
     }
 
-    /// Keeps checkpoints in this directory.
-    pub fn checkpoint_dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.checkpoint_dir = Some(dir.into());
+    /// Keeps checkpoints in this directory, or at this URL.
+    pub fn checkpoint_dir(mut self, location: impl Into<CheckpointLocation>) -> Self {
+        self.checkpoint_dir = Some(location.into());
         self
     }
 
@@ -164,6 +109,17 @@ impl Options {
     pub fn without_checkpoints(mut self) -> Self {
         self.checkpoints.interval = None;
         self
+    }
+
+    /// Begins a run that failed again by this strategy.
+    pub fn restart(mut self, strategy: RestartStrategy) -> Self {
+        self.restart = Some(strategy);
+        self
+    }
+
+    /// The strategy by which a run that failed begins again.
+    pub fn restart_strategy(&self) -> RestartStrategy {
+        self.restart.unwrap_or_default()
     }
 
     /// Reads this many records a second at most, over all sources together.
@@ -210,19 +166,6 @@ impl Options {
                 self.worker_count
             ),
         );
-        let checkpoints = &self.checkpoints;
-        check(
-            checkpoints.interval.is_none_or(|i| !i.is_zero()),
-            "the checkpoint interval is zero: the shortest useful one is some milliseconds".into(),
-        );
-        check(
-            !checkpoints.timeout.is_zero(),
-            "the checkpoint timeout is zero: every checkpoint would be given up".into(),
-        );
-        check(
-            checkpoints.retained >= 1,
-            "no checkpoint is retained: keep at least 1, or a crash loses the job".into(),
-        );
         check(
             self.limits.edge_records >= 1,
             "`edge_records` is zero: nothing could be sent".into(),
@@ -239,18 +182,13 @@ impl Options {
             self.limits.rate.is_none_or(|r| r.is_finite() && r > 0.0),
             "the rate must be a positive number of records a second".into(),
         );
-        if let StateBackend::RocksDb(rocksdb) = &self.backend {
-            check(
-                self.backend.is_available(),
-                "state in RocksDB needs the feature `rocksdb` of the crate `flowdsl`, which this program was built without".into(),
-            );
-            check(
-                rocksdb.memory_budget >= RocksDbSettings::LEAST_BUDGET,
-                format!(
-                    "a memory budget of {} bytes holds no database: the least is 64 KiB",
-                    rocksdb.memory_budget
-                ),
-            );
+        self.backend.wrong(&mut wrong);
+        self.checkpoints.wrong(&mut wrong);
+        self.restart_strategy().wrong(&mut wrong);
+        wrong.extend(self.limits.transfers.wrong());
+        let location = self.checkpoint_dir.as_ref().map(CheckpointLocation::check);
+        if let Some(Err(error)) = location {
+            wrong.push(error.message().to_owned());
         }
         if wrong.is_empty() {
             Ok(())

@@ -1,16 +1,19 @@
 //! A storage that hangs: checkpoints are given up, nothing is lost, and the run goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{TryRecvError, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use flowdsl::prelude::*;
 use flowdsl::runtime::Result;
+use flowdsl::runtime::protocol::objects_of;
+use flowdsl::runtime::storage::log::{list_state, read_log};
 use flowdsl::runtime::storage::{CheckpointStorage, Creation, MemoryStorage};
 use flowdsl::testing::{Harness, Input};
 
-/// Storage whose writes of state objects hang while it is shut.
+/// Storage whose writes of state objects, or of slots of the log, hang while it is shut.
 #[derive(Debug, Default)]
 struct Gate {
     storage: MemoryStorage,
@@ -21,6 +24,8 @@ struct Gate {
 #[derive(Debug, Default)]
 struct State {
     shut: bool,
+    /// Slots cannot be created.
+    log_is_shut: bool,
     hanging: usize,
     /// What hangs fails when the gate opens.
     fails: bool,
@@ -44,6 +49,7 @@ impl Gate {
 
 impl CheckpointStorage for Gate {
     fn create(&self, name: &str, bytes: &[u8]) -> Result<Creation> {
+        self.wait_while(|state| state.log_is_shut);
         self.storage.create(name, bytes)
     }
 
@@ -204,6 +210,75 @@ fn a_checkpoint_behind_one_that_was_given_up_and_then_failed_leaves_no_hole() {
     println!("the checkpoint behind it: {behind:?}");
     counts.gate.change(|state| state.fails = false);
     counts.harness.crash();
+    counts.start();
+    counts.input.push_all(0..KEYS);
+    counts.harness.finish().expect("the gate is open");
+    counts.check(3);
+}
+
+/// The image of a checkpoint that was given up is stored in the end, and is in no manifest.
+#[test]
+fn the_files_of_a_checkpoint_that_was_given_up_are_removed_in_the_end() {
+    let mut counts = Counts::new();
+    let mut options = Options::new().without_checkpoints();
+    options.checkpoints.retained = 1;
+    counts.harness.start_with(&counts.job, options);
+    counts.input.push_all(0..KEYS);
+    counts.harness.settle().expect("the gate is open");
+    counts.input.push_all(0..KEYS);
+    counts.give_up_a_checkpoint();
+    counts.gate.change(|state| state.shut = false);
+    for _ in 0..20 {
+        // Increments, until a full snapshot needs none of what was before.
+        counts.input.push_all(0..KEYS);
+        counts.harness.settle().expect("the gate is open");
+    }
+    // The publisher has cleaned up when the run has ended.
+    counts.harness.stop().expect("the gate is open");
+    let log = read_log(&*counts.gate).expect("the gate is open");
+    let named: BTreeSet<String> = log
+        .manifests_newest_first()
+        .flat_map(|(_, manifest)| objects_of(manifest))
+        .map(str::to_owned)
+        .collect();
+    let stored: BTreeSet<String> = list_state(&*counts.gate)
+        .expect("the gate is open")
+        .into_iter()
+        .map(|object| object.name)
+        .collect();
+    assert_eq!(log.manifests_newest_first().count(), 1);
+    assert_eq!(
+        stored, named,
+        "what is stored is what the one checkpoint names"
+    );
+}
+
+#[test]
+fn a_manifest_that_hangs_ends_the_run_and_the_next_one_goes_on() {
+    let mut counts = Counts::new();
+    counts.start();
+    counts.input.push_all(0..KEYS);
+    counts.harness.settle().expect("the gate is open");
+    counts.input.push_all(0..KEYS);
+    counts.gate.change(|state| state.log_is_shut = true);
+    let clock = counts.harness.clock().clone();
+    let (end, ended) = channel::<()>();
+    let time = thread::spawn(move || {
+        // The time goes on, whenever the publication begins.
+        while ended.try_recv() == Err(TryRecvError::Empty) {
+            clock.advance(Duration::from_secs(60));
+            thread::yield_now();
+        }
+    });
+    let error = counts.harness.settle().expect_err("the storage hangs");
+    drop(end);
+    time.join().expect("it only waits");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(
+        error.to_string().contains("was not written within 600s"),
+        "{error}"
+    );
+    counts.gate.change(|state| state.log_is_shut = false);
     counts.start();
     counts.input.push_all(0..KEYS);
     counts.harness.finish().expect("the gate is open");

@@ -91,6 +91,7 @@ fn options(seed: &mut u64) -> Options {
     options.limits.edge_records = [1, 16, 64, 4_096][draw(seed, 4) as usize];
     options.limits.batch_records = [1, 7, 256, 4_096][draw(seed, 4) as usize];
     options.limits.open_splits = 1 + draw(seed, 3) as usize;
+    options.checkpoints.max_concurrent = 1 + draw(seed, 3) as usize;
     options
 }
 

@@ -5,9 +5,12 @@
 //! from the definition of a window. A bug of ours can therefore not agree with itself here.
 
 pub mod backends;
+pub mod contract;
 pub mod data;
 pub mod digest;
 pub mod reference;
+#[cfg(feature = "object-store")]
+pub mod s3;
 pub mod streams;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod bounds;
 mod flow;
 mod keyed;
 mod label;
+mod process;
 mod stream;
 mod union;
 mod window;
@@ -15,6 +16,7 @@ mod window;
 pub use bounds::{AtSource, HasEventTime, HasKey, WithoutEventTime};
 pub use flow::Flow;
 pub use keyed::{IntoKeyedStream, KeyedEdge};
+pub use process::{ExpiringStream, Processed};
 pub use stream::{Folded, Shared, SourceFor, Stream};
 pub use union::Union;
 pub use window::{

@@ -2,11 +2,14 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::values::{Every, bytes, rate};
-use crate::{Options, RocksDbSettings, StateBackend};
+use super::values::{Every, bytes, rate, restart, span};
+use crate::{
+    CheckpointLocation, CheckpointMode, Options, RestartStrategy, RocksDbSettings, StateBackend,
+};
 
 /// The options of `run` that every job has.
 ///
@@ -18,13 +21,43 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub workers: usize,
 
-    /// Where checkpoints are kept: a run with the same directory goes on where the last one ended
+    /// Where checkpoints are kept: a run with the same directory
+    /// or URL (`file://`, `s3://`, `gs://`, `az://`) goes on where the last one ended
     #[arg(long, value_name = "DIR")]
-    pub checkpoint_dir: Option<PathBuf>,
+    pub checkpoint_dir: Option<CheckpointLocation>,
 
     /// The time between two checkpoints: `50ms`, `1s`, `5min`, `2h`, or `off` for one at the end only
     #[arg(long, value_name = "INTERVAL", default_value = "10s")]
     pub checkpoint_interval: Every,
+
+    /// A checkpoint that takes longer is given up
+    #[arg(long, value_name = "TIME", default_value = "10min", value_parser = span)]
+    pub checkpoint_timeout: Duration,
+
+    /// The least time between the end of a checkpoint and the beginning of the next
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub min_pause: Option<Duration>,
+
+    /// How many checkpoints may be under way at a time
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub max_concurrent: usize,
+
+    /// How many checkpoints in a row may fail before the run does
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub tolerable_failures: u32,
+
+    /// How many completed checkpoints are kept
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub retained: usize,
+
+    /// What a restart does to records around the last checkpoint
+    #[arg(long, value_enum, default_value_t = Mode::ExactlyOnce)]
+    pub mode: Mode,
+
+    /// How a run that failed begins again: `none`, `fixed:ATTEMPTS:DELAY`, `exponential:FIRST:LONGEST`
+    /// or `rate:FAILURES:WITHIN:DELAY` [default: exponential:1s:1min]
+    #[arg(long, value_name = "STRATEGY", value_parser = restart)]
+    pub restart: Option<RestartStrategy>,
 
     /// Removes the checkpoints and the output of this job, and starts anew
     #[arg(long)]
@@ -60,7 +93,18 @@ impl RunArgs {
     pub fn options(&self) -> Options {
         let mut options = Options::new().workers(self.workers);
         options.checkpoint_dir.clone_from(&self.checkpoint_dir);
-        options.checkpoints.interval = self.checkpoint_interval.interval();
+        let checkpoints = &mut options.checkpoints;
+        checkpoints.interval = self.checkpoint_interval.interval();
+        checkpoints.timeout = self.checkpoint_timeout;
+        checkpoints.min_pause = self.min_pause.unwrap_or_default();
+        checkpoints.max_concurrent = self.max_concurrent;
+        checkpoints.tolerable_failures = self.tolerable_failures;
+        checkpoints.retained = self.retained;
+        checkpoints.mode = match self.mode {
+            Mode::ExactlyOnce => CheckpointMode::ExactlyOnce,
+            Mode::AtLeastOnce => CheckpointMode::AtLeastOnce,
+        };
+        options.restart = self.restart;
         options.fresh = self.fresh;
         options.accept_duplicates = self.accept_duplicates;
         options.limits.rate = self.rate;
@@ -84,6 +128,15 @@ pub enum BackendName {
     Rocksdb,
 }
 
+/// What a checkpoint promises.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Each record counts once
+    ExactlyOnce,
+    /// None is lost, some count twice; a slow input holds up no other
+    AtLeastOnce,
+}
+
 /// The options of a job that has none of its own.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct NoArgs {}
@@ -101,6 +154,10 @@ pub(super) struct CommandLine<A: Args> {
 
 /// What a job binary can be asked to do.
 #[derive(Subcommand, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is made in the life of a process"
+)]
 pub(super) enum Command<A: Args> {
     /// Runs the job, from its last checkpoint if there is one
     Run(Run<A>),

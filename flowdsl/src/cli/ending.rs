@@ -73,6 +73,7 @@ pub(super) fn tell(job: &str, report: &JobReport, took: Duration, options: &Opti
         late_dropped = metrics.late_dropped,
         malformed = metrics.malformed,
         restored_from = from,
+        restarts = report.restarts,
         seconds = took.as_secs_f64(),
         "{text}"
     );
@@ -100,6 +101,9 @@ pub(super) fn sentence(report: &JobReport, took: Duration, options: &Options) ->
     ];
     if let Some(epoch) = report.restored_from {
         did.push(format!("from checkpoint {epoch} on"));
+    }
+    if report.restarts > 0 {
+        did.push(counted(u64::from(report.restarts), "restart"));
     }
     if metrics.late_dropped > 0 {
         did.push(format!(

@@ -38,16 +38,15 @@ mod tests;
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ::clap::{Args, CommandFactory, FromArgMatches};
 
 use self::args::{Command, CommandLine, Plan, PlanFormat, Run, with_command};
 use self::ending::Failure;
-use crate::{Error, Job, JobReport, plan};
+use crate::{CheckpointLocation, Error, Job, JobReport, plan};
 
-pub use self::args::{BackendName, NoArgs, RunArgs};
+pub use self::args::{BackendName, Mode, NoArgs, RunArgs};
 pub use self::numbers::utc;
 pub use self::values::Every;
 /// The crate that options are derived with: `use flowdsl::cli::clap;`.
@@ -105,7 +104,7 @@ impl<A: Args> Cli<A> {
     }
 
     /// Keeps checkpoints in `dir` unless the command line names a directory.
-    pub fn default_checkpoint_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+    pub fn default_checkpoint_dir(mut self, dir: impl Into<CheckpointLocation>) -> Self {
         if let Command::Run(Run { run, .. }) = &mut self.command {
             run.checkpoint_dir.get_or_insert_with(|| dir.into());
         }

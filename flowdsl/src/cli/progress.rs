@@ -32,10 +32,7 @@ impl View {
             return Self::Terminal { bar, speed };
         }
         logs::as_json();
-        let checkpoint_dir = options
-            .checkpoint_dir
-            .as_ref()
-            .map(|dir| dir.display().to_string());
+        let checkpoint_dir = options.checkpoint_dir.as_ref().map(ToString::to_string);
         tracing::info!(
             job,
             workers = options.worker_count,
@@ -68,6 +65,8 @@ impl View {
                 checkpoint_ms = metrics.last_checkpoint_micros as f64 / 1e3,
                 checkpoints = metrics.checkpoints,
                 checkpoints_failed = metrics.checkpoints_failed,
+                restarts = metrics.restarts,
+                unhealthy = metrics.unhealthy,
                 "progress"
             ),
         }
@@ -114,6 +113,9 @@ pub(super) fn line(metrics: &MetricsSnapshot, per_second: u64) -> String {
     }
     if metrics.checkpoints_failed > 0 {
         parts.push(format!("{} failed", grouped(metrics.checkpoints_failed)));
+    }
+    if metrics.restarts > 0 {
+        parts.push(counted(metrics.restarts, "restart"));
     }
     parts.join(" | ")
 }

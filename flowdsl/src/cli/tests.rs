@@ -9,7 +9,7 @@ use super::numbers::{grouped, short};
 use super::progress::line;
 use super::values::bytes;
 use super::*;
-use crate::{Options, Outcome, RocksDbSettings, StateBackend};
+use crate::{CheckpointMode, Options, Outcome, RestartStrategy, RocksDbSettings, StateBackend};
 
 fn run_args(args: &[&str]) -> Result<RunArgs, String> {
     let cli = Cli::<NoArgs>::try_parse_from(std::iter::once(&"job").chain(args))
@@ -47,6 +47,20 @@ fn every_option_of_run_reaches_the_options_of_the_job() {
         "c",
         "--checkpoint-interval",
         "50ms",
+        "--checkpoint-timeout",
+        "5s",
+        "--min-pause",
+        "20ms",
+        "--max-concurrent",
+        "2",
+        "--tolerable-failures",
+        "7",
+        "--retained",
+        "9",
+        "--mode",
+        "at-least-once",
+        "--restart",
+        "none",
         "--fresh",
         "--accept-duplicates",
         "--rate",
@@ -58,7 +72,7 @@ fn every_option_of_run_reaches_the_options_of_the_job() {
         "--state-dir",
         "w",
     ];
-    let expected = Options::new()
+    let mut expected = Options::new()
         .workers(3)
         .checkpoint_dir("c")
         .checkpoint_interval(Duration::from_millis(50))
@@ -68,7 +82,14 @@ fn every_option_of_run_reaches_the_options_of_the_job() {
         .backend(StateBackend::RocksDb(RocksDbSettings {
             memory_budget: 64 << 20,
             work_dir: Some("w".into()),
-        }));
+        }))
+        .restart(RestartStrategy::None);
+    let checkpoints = &mut expected.checkpoints;
+    checkpoints.timeout = Duration::from_secs(5);
+    checkpoints.min_pause = Duration::from_millis(20);
+    (checkpoints.max_concurrent, checkpoints.tolerable_failures) = (2, 7);
+    checkpoints.retained = 9;
+    checkpoints.mode = CheckpointMode::AtLeastOnce;
     assert_eq!(
         run_args(&args).expect("the arguments are right").options(),
         expected
@@ -110,7 +131,7 @@ fn a_default_checkpoint_directory_gives_way_to_the_one_on_the_command_line() {
         let Command::Run(Run { run, .. }) = cli.command else {
             panic!("this is a run")
         };
-        assert_eq!(run.checkpoint_dir, Some(PathBuf::from(expected)));
+        assert_eq!(run.checkpoint_dir, Some(expected.into()));
     };
     check(&["job"], "mine");
     check(&["job", "--checkpoint-dir", "theirs"], "theirs");
@@ -145,6 +166,40 @@ fn wrong_values_are_refused_with_what_to_write_instead() {
     );
     check(&["--rate", "0"], "more than zero");
     check(&["--rate", "fast"], "records a second");
+}
+
+#[test]
+fn restart_strategies_are_read_from_a_word_and_its_numbers() {
+    let s = Duration::from_secs;
+    let check = |text: &str, expected| {
+        let args = run_args(&["--restart", text]).expect("it is a strategy");
+        assert_eq!(args.options().restart, Some(expected), "{text}");
+    };
+    check("none", RestartStrategy::None);
+    check("exponential", RestartStrategy::default());
+    check("exponential:1s:1min", RestartStrategy::default());
+    let (attempts, failures) = (3, 4);
+    let delay = s(10);
+    check(
+        "fixed:3:10s",
+        RestartStrategy::FixedDelay { attempts, delay },
+    );
+    let within = s(300);
+    let rate = RestartStrategy::FailureRate {
+        failures,
+        within,
+        delay,
+    };
+    check("rate:4:5min:10s", rate);
+    let refused = |text: &str, expected: &str| {
+        let error = run_args(&["--restart", text]).expect_err("it is no strategy");
+        assert!(error.contains(expected), "{error}");
+    };
+    refused("always", "write `none`");
+    refused("fixed:3", "`fixed:3:10s`");
+    refused("fixed:some:10s", "`some` is no number");
+    refused("fixed:3:10", "`10` has no unit");
+    refused("fixed:3:off", "write a time");
 }
 
 #[test]
@@ -211,6 +266,7 @@ fn the_end_of_a_run_says_how_to_go_on() {
         let report = JobReport {
             outcome,
             restored_from,
+            restarts: 0,
             metrics,
         };
         assert_eq!(sentence(&report, Duration::from_secs(2), options), expected);

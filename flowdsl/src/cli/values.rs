@@ -1,7 +1,9 @@
-//! The values of options: intervals, rates and sizes, read from what a person types.
+//! The values of options: times, rates, sizes and strategies, read from what a person types.
 
 use std::str::FromStr;
 use std::time::Duration;
+
+use crate::RestartStrategy;
 
 /// How often something is done: an interval such as `50ms`, `1s`, `5min` or `2h`, or `off`.
 ///
@@ -110,4 +112,44 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
     let size = number.parse::<usize>().ok().zip(unit);
     size.and_then(|(number, (_, bytes))| number.checked_mul(*bytes))
         .ok_or_else(|| "write a whole number with a unit, such as `64MiB` or `2GiB`".to_owned())
+}
+
+/// Reads a length of time.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    match text.parse()? {
+        Every::Interval(span) => Ok(span),
+        Every::Off => Err("write a time, such as `30s`".to_owned()),
+    }
+}
+
+/// Reads a restart strategy.
+pub(super) fn restart(text: &str) -> Result<RestartStrategy, String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    match parts[..] {
+        ["none"] => Ok(RestartStrategy::None),
+        ["exponential"] => Ok(RestartStrategy::default()),
+        ["exponential", first, longest] => Ok(RestartStrategy::ExponentialDelay {
+            first: span(first)?,
+            longest: span(longest)?,
+            factor: 1.5,
+            reset_after: Duration::from_secs(3_600),
+        }),
+        ["fixed", attempts, delay] => Ok(RestartStrategy::FixedDelay {
+            attempts: count(attempts)?,
+            delay: span(delay)?,
+        }),
+        ["rate", failures, within, delay] => Ok(RestartStrategy::FailureRate {
+            failures: count(failures)?,
+            within: span(within)?,
+            delay: span(delay)?,
+        }),
+        _ => Err(
+            "write `none`, `fixed:3:10s`, `exponential:1s:1min` or `rate:3:5min:10s`".to_owned(),
+        ),
+    }
+}
+
+fn count(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is no number: write how many, such as `3`"))
 }

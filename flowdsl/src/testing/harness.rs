@@ -11,7 +11,9 @@ use flowdsl_runtime::storage::{CheckpointStorage, FaultyDisk};
 use super::feeds::{Feeds, Waited};
 use super::input::Input;
 use super::process::{Process, ProcessDisk};
-use crate::{Environment, Error, Job, JobHandle, JobReport, Options, Result};
+use crate::{
+    Environment, Error, Health, Job, JobHandle, JobReport, Options, RestartStrategy, Result,
+};
 
 /// Where checkpoints are kept on the harness's disk.
 const CHECKPOINTS: &str = "checkpoints";
@@ -100,7 +102,8 @@ impl Harness {
         self.start_with(job, Options::new());
     }
 
-    /// Starts a job as the options say: with more workers, or afresh.
+    /// Starts a job as the options say: with more workers, or afresh. Unless they name a restart
+    /// strategy, the first failure ends the run, so that the test sees it.
     ///
     /// # Panics
     ///
@@ -113,6 +116,7 @@ impl Harness {
         options
             .checkpoint_dir
             .get_or_insert_with(|| CHECKPOINTS.into());
+        options.restart.get_or_insert(RestartStrategy::None);
         let handle = JobHandle::new();
         let process = Process::new(self.disk.clone(), handle.clone());
         let environment = Environment {
@@ -137,6 +141,13 @@ impl Harness {
             handle,
             process,
         });
+    }
+
+    /// How the run is that is on; `Healthy` if there is none.
+    pub fn health(&self) -> Health {
+        self.run
+            .as_ref()
+            .map_or(Health::Healthy, |run| run.handle.health())
     }
 
     /// Waits until everything that was pushed has been through the whole flow and its output is

@@ -179,21 +179,25 @@ impl<T: Send + 'static> Transactional for Collect<T> {
         })
     }
 
-    fn take_back(&self, _context: &SinkContext, kept: Epoch) -> Result<()> {
-        self.lock().visible.retain(|batch, _| batch.epoch <= kept);
+    fn take_back(&self, context: &SinkContext, kept: Epoch) -> Result<()> {
+        let is_later = |batch: &Batch| batch.generation > context.generation;
+        self.lock()
+            .visible
+            .retain(|batch, _| batch.epoch <= kept || is_later(batch));
         Ok(())
     }
 
-    fn clear(&self, _context: &SinkContext) -> Result<()> {
+    fn clear(&self, context: &SinkContext) -> Result<()> {
         let mut output = self.lock();
-        output.visible.clear();
-        output.staged.clear();
+        let is_later = |batch: &Batch| batch.generation > context.generation;
+        output.visible.retain(|batch, _| is_later(batch));
+        output.staged.retain(|batch, _| is_later(batch));
         Ok(())
     }
 
     fn discard_staged(
         &self,
-        _context: &SinkContext,
+        context: &SinkContext,
         named: &[Committable],
         _unfinished: &[Vec<u8>],
     ) -> Result<()> {
@@ -201,7 +205,9 @@ impl<T: Send + 'static> Transactional for Collect<T> {
             .iter()
             .map(Batch::decode)
             .collect::<Result<BTreeSet<_>>>()?;
-        self.lock().staged.retain(|batch, _| named.contains(batch));
+        self.lock()
+            .staged
+            .retain(|batch, _| named.contains(batch) || batch.generation > context.generation);
         Ok(())
     }
 

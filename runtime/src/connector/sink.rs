@@ -3,6 +3,9 @@
 //! A plain sink ([`SinkGuarantee::Plain`]) writes at once: after a crash it sees some records again.
 //! A transactional sink stages what it wrote at each barrier. The committable goes into the
 //! checkpoint; once the manifest that names it is durable, its committer makes it visible.
+//!
+//! In a job with `CheckpointMode::AtLeastOnce` a transactional sink does the same, but what it staged
+//! for an epoch may hold results of records of later ones: behind a restart they come again.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -133,21 +136,24 @@ pub struct OutputFacts {
 
 /// What a job does with a transactional sink outside of the flow: before the first record, and to commit.
 ///
-/// All calls of one job come from one place, in the order inspect, take back or clear, discard, finish, commit.
+/// All calls of one job come from one place, in the order inspect, clear or discard, take back, finish, commit.
+///
+/// A run that slept in the middle of them may have been overtaken. It must not touch what a newer run
+/// has written, so that nothing is removed that a generation later than the context's has begun.
 pub trait Transactional: Send + Sync {
     /// Looks at what is visible already.
     fn inspect(&self, context: &SinkContext) -> Result<OutputFacts>;
 
-    /// Takes back all visible output of epochs later than `kept` (a fall-back to an older
-    /// checkpoint): removes it; what also holds output of `kept` or before becomes staged again,
+    /// Takes back all visible output of epochs later than `kept`, of which there is some behind a fall-back
+    /// to an older checkpoint: removes it; what also holds output of `kept` or before becomes staged again,
     /// and [`finish`](Self::finish) cuts it to what the checkpoint held.
     fn take_back(&self, context: &SinkContext, kept: Epoch) -> Result<()>;
 
     /// Removes all visible and staged output of this job and stage (`--fresh`).
     fn clear(&self, context: &SinkContext) -> Result<()>;
 
-    /// Removes staged output that is neither in `named` nor in `unfinished`, whichever subtask or
-    /// generation wrote it.
+    /// Removes staged output that is neither in `named` nor in `unfinished`, whichever subtask wrote it,
+    /// of this generation and those before it.
     fn discard_staged(
         &self,
         context: &SinkContext,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::ids::SplitId;
+use crate::protocol::Backlog;
 use crate::record::RecordError;
 
 /// A unit of reading that a source can hand to a subtask: a file or a part of one, a partition.
@@ -140,5 +141,15 @@ pub trait SplitReader {
     /// other than late ones. The flow's `event_time` goes by the greater of this and its own.
     fn watermark(&self) -> Option<i64> {
         None
+    }
+
+    /// Whether the split works off input that has waited for it: a connector that knows how far it is
+    /// behind the end of its partition says so. While any split says it, checkpoints may be
+    /// taken less often (`CheckpointSettings::during_backlog`).
+    ///
+    /// By default nothing is a backlog, bounded files included: to read what is there already is all
+    /// that such a job does, and its checkpoints are meant for just that.
+    fn backlog(&self) -> Backlog {
+        Backlog::None
     }
 }

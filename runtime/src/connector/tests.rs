@@ -155,6 +155,34 @@ fn a_collection_discards_what_no_checkpoint_names() {
     assert!(collect.records().is_empty());
 }
 
+/// The simulation's seed 559: a run slept before it discarded what no checkpoint named, and woke up when a newer
+/// run had staged output of its own.
+#[test]
+fn a_collection_keeps_the_output_of_newer_runs() {
+    let collect = Collect::new();
+    let old = sink_context(&FaultyDisk::new(), 1, 0);
+    let new = SinkContext {
+        generation: old.generation.next(),
+        ..old.clone()
+    };
+    let mut writer = collect.open(&new).expect("nothing can fail");
+    writer.write(1).expect("nothing can fail");
+    let visible = close(&mut writer, 1);
+    writer.write(2).expect("nothing can fail");
+    let staged = close(&mut writer, 2);
+    let commit = |part| {
+        collect.commit(&permit(2), part).expect("nothing can fail");
+    };
+    commit(&visible[0]);
+    collect.take_back(&old, Epoch(0)).expect("nothing can fail");
+    collect
+        .discard_staged(&old, &[], &[])
+        .expect("nothing can fail");
+    collect.clear(&old).expect("nothing can fail");
+    commit(&staged[0]);
+    assert_eq!(collect.records(), [1, 2]);
+}
+
 #[test]
 fn plain_sinks_see_every_record() {
     let context = sink_context(&FaultyDisk::new(), 1, 0);

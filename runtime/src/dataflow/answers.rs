@@ -1,8 +1,8 @@
 //! How an operator answers barriers and commits: one for each operator that has a snapshot or
 //! lets records leave the flow.
 //!
-//! The work that waits on a disk runs on the worker's offload thread, in the order of the barriers.
-//! An answer goes out on the ack stream at the time of its epoch, and only then does the operator
+//! The work that waits on a disk runs on the worker's offload threads: snapshots in the order of the
+//! barriers, commits beside them. An answer goes out on the ack stream at the time of its epoch, and only then does the operator
 //! let go of that epoch: when the ack frontier has passed it, every answer has arrived.
 
 use std::collections::VecDeque;
@@ -323,7 +323,7 @@ impl Answers {
             Arc::clone(&self.wake),
             Arc::clone(&sink.committer),
         );
-        self.context.offload.run(move || {
+        self.context.commits.run(move || {
             let mut done = Vec::new();
             let mut result = Ok(());
             for (epoch, committable) in due {

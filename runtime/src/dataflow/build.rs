@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use timely::dataflow::operators::Concatenate;
 
+use super::alarm::Alarm;
 use super::answers::Answers;
 use super::fuse::{Label, Stages};
 use super::graph::Graph;
@@ -47,7 +48,10 @@ impl<'s, L: KeyedLogic<In: Data>> StageOrigin<'s, L> {
         let pact = Exchanged(AnyPact {
             exchange: self.edge.exchange,
         });
-        let inbox = Inbox::new(ports.builder.new_input(self.edge.stream, pact));
+        let inbox = Inbox::new(
+            ports.builder.new_input(self.edge.stream, pact),
+            graph.context().mode,
+        );
         let (target, results) = ToEdge.attach(&mut ports);
         let (late, late_records) = ToEdge.attach(&mut ports);
         let answers = Answers::attach(&mut ports, Some(self.stage.clone()), None);
@@ -80,7 +84,10 @@ impl<'s, L: KeyedLogic<In: Data>> Origin<'s> for StageOrigin<'s, L> {
         let pact = Exchanged(AnyPact {
             exchange: self.edge.exchange,
         });
-        let inbox = Inbox::new(ports.builder.new_input(self.edge.stream, pact));
+        let inbox = Inbox::new(
+            ports.builder.new_input(self.edge.stream, pact),
+            graph.context().mode,
+        );
         let sink = target.transactional(graph.context());
         let (target, result) = target.attach(&mut ports);
         let answers = Answers::attach(&mut ports, Some(self.stage.clone()), sink);
@@ -125,7 +132,10 @@ impl<'s, R: 'static> Origin<'s> for EdgeOrigin<'s, R> {
         T: TargetSpec<'s, St::Out>,
     {
         let mut ports = Ports::new(graph, &self.name);
-        let inbox = Inbox::new(ports.builder.new_input(self.edge.stream, Local));
+        let inbox = Inbox::new(
+            ports.builder.new_input(self.edge.stream, Local),
+            graph.context().mode,
+        );
         let is_sink = target.is_sink();
         let sink = target.transactional(graph.context());
         let (target, result) = target.attach(&mut ports);
@@ -177,7 +187,7 @@ fn install<L, St, T>(
     T: Target<St::Out>,
 {
     let context = Rc::clone(ports.context());
-    let again = ports.activator();
+    let (again, alarm) = (ports.activator(), Alarm::new(ports.activator()));
     context.board.wakes(ports.activator());
     ports.build(move |capabilities: &mut Capabilities| {
         target.start(capabilities);
@@ -198,6 +208,7 @@ fn install<L, St, T>(
             late,
             answers,
             again,
+            alarm,
         };
         let mut operator = StageOperator::new(parts);
         move |frontiers: &[_]| operator.run(&frontiers[0])

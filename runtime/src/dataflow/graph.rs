@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::protocol::{
     Acknowledgement, PlanEdge, PlanStage, Report, SnapshotRef, StageKind, StoredPlan,
 };
-use crate::settings::Limits;
+use crate::settings::{CheckpointMode, Limits};
 use crate::state::{Backend, StateStore};
 use crate::storage::Disk;
 
@@ -34,6 +34,7 @@ pub struct WorkerContext {
     pub(crate) first_epoch: Epoch,
     pub(crate) limits: Limits,
     pub(crate) commit_timeout: std::time::Duration,
+    pub(crate) mode: CheckpointMode,
     pub(crate) clock: Clock,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) store: StateStore,
@@ -41,7 +42,10 @@ pub struct WorkerContext {
     pub(crate) restored: Arc<Restored>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) fate: Arc<Fate>,
+    /// Where snapshots are written.
     pub(crate) offload: Offload,
+    /// Where output is committed.
+    pub(crate) commits: Offload,
     pub(crate) board: Rc<Board>,
 }
 

@@ -1,6 +1,7 @@
 //! The input of an operator, aligned on epochs.
 //!
-//! Batches of the present epoch queue up; batches of later epochs are stashed. Both keep their
+//! Batches of the present epoch queue up; batches of later epochs are stashed, unless the job does
+//! without (`CheckpointMode::AtLeastOnce`): then they queue up, too. Both keep their
 //! input capability: timely then counts them as unconsumed, so that the operator's own frontier, and
 //! with it the watermark, stays where they are.
 
@@ -15,6 +16,7 @@ use timely::progress::frontier::MutableAntichain;
 use super::batch::Batch;
 use super::moment::Moment;
 use crate::ids::Epoch;
+use crate::settings::CheckpointMode;
 
 type Pulled<R> = Box<dyn Pull<Message<Moment, Batch<R>>>>;
 
@@ -102,12 +104,14 @@ pub(crate) struct Inbox<R> {
     input: Input<R>,
     now: VecDeque<(InputCapability<Moment>, Batch<R>)>,
     later: VecDeque<(InputCapability<Moment>, Batch<R>)>,
+    mode: CheckpointMode,
 }
 
 impl<R: 'static> Inbox<R> {
-    pub(crate) fn new(input: Input<R>) -> Self {
+    pub(crate) fn new(input: Input<R>, mode: CheckpointMode) -> Self {
         Self {
             input,
+            mode,
             now: VecDeque::new(),
             later: VecDeque::new(),
         }
@@ -115,13 +119,18 @@ impl<R: 'static> Inbox<R> {
 
     /// Takes in what has arrived.
     pub(crate) fn receive(&mut self, epoch: Epoch) {
-        let Self { input, now, later } = self;
+        let Self {
+            input,
+            now,
+            later,
+            mode,
+        } = self;
         input.for_each(|capability, batch| {
-            let queue = if epoch_of(&capability) <= epoch {
-                &mut *now
-            } else {
-                &mut *later
+            let is_due = match mode {
+                CheckpointMode::ExactlyOnce => epoch_of(&capability) <= epoch,
+                CheckpointMode::AtLeastOnce => true,
             };
+            let queue = if is_due { &mut *now } else { &mut *later };
             queue.push_back((capability, std::mem::take(batch)));
         });
     }

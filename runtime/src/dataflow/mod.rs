@@ -15,6 +15,7 @@ mod board;
 mod build;
 mod collect;
 mod control;
+mod copying;
 mod credit;
 mod fate;
 mod fuse;

@@ -1,4 +1,5 @@
-//! A thread beside each worker for what waits on a disk: encoding, writing, syncing, committing.
+//! Two threads beside each worker for what waits on a disk: one encodes, writes and syncs snapshots,
+//! one commits, so that a slow place of output holds up no checkpoint.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,23 +12,50 @@ use crate::error::{Error, Result};
 
 type Task = Box<dyn FnOnce() + Send>;
 
-/// Where a worker's tasks go; they run one after the other, in the order in which they came.
+/// The threads of one worker.
+pub(crate) struct Offloads {
+    /// For snapshots, and for what sinks prepare at a barrier: in the order of the barriers.
+    pub(crate) snapshots: Offload,
+    /// For commits.
+    pub(crate) commits: Offload,
+}
+
+impl Offloads {
+    /// Starts both threads.
+    pub(crate) fn start(worker: usize, fate: &Arc<Fate>) -> Result<(Self, [JoinHandle<()>; 2])> {
+        let start = |what| Offload::start(&format!("flowdsl-{what}-{worker}"), Arc::clone(fate));
+        let (snapshots, encodes) = start("snapshots")?;
+        let (commits, makes_visible) = start("commits")?;
+        Ok((Self { snapshots, commits }, [encodes, makes_visible]))
+    }
+
+    /// Threads that drop their tasks, for a graph that is only looked at.
+    pub(crate) fn none() -> Self {
+        Self {
+            snapshots: Offload(None),
+            commits: Offload(None),
+        }
+    }
+}
+
+/// Where tasks of one thread go; they run one after the other, in the order in which they came.
 #[derive(Clone)]
 pub(crate) struct Offload(Option<Sender<Task>>);
 
 impl Offload {
     /// Starts the thread. It ends when every clone of the `Offload` is gone, or when the job has
     /// failed: tasks of a failed job are not begun any more.
-    pub(crate) fn start(name: &str, fate: Arc<Fate>) -> Result<(Self, JoinHandle<()>)> {
+    fn start(name: &str, fate: Arc<Fate>) -> Result<(Self, JoinHandle<()>)> {
         let (tasks, inbox) = channel::<Task>();
         let thread = Builder::new()
             .name(name.to_owned())
             .spawn(move || {
                 while let Some(task) = next(&inbox, &fate) {
                     if catch_unwind(AssertUnwindSafe(task)).is_err() {
-                        // The panic hook has printed it; what panics here is the `Serialize` of a state type.
+                        // The panic hook has printed it; what panics here is the `Serialize` of a
+                        // state type, or a sink of the user's own.
                         fate.fail(Error::panicked(
-                            "a state type panicked while it was encoded for a checkpoint",
+                            "a state type panicked while it was encoded for a checkpoint, or a sink while it committed",
                         ));
                     }
                 }
@@ -36,11 +64,6 @@ impl Offload {
                 Error::unavailable(format!("cannot start a thread for checkpoints: {e}"))
             })?;
         Ok((Self(Some(tasks)), thread))
-    }
-
-    /// An offload that drops its tasks, for a graph that is only looked at.
-    pub(crate) fn none() -> Self {
-        Self(None)
     }
 
     /// Runs `task` after all tasks before it.

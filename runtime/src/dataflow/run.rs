@@ -21,13 +21,13 @@ use super::fate::Fate;
 use super::fuse::panicked_stage;
 use super::graph::{Blueprint, Graph, Restored, WorkerContext};
 use super::moment::Moment;
-use super::offload::Offload;
+use super::offload::Offloads;
 use crate::clock::{Clock, instant};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation, KeyGroupCount, WorkerIndex};
 use crate::metrics::Metrics;
 use crate::protocol::Control;
-use crate::settings::Limits;
+use crate::settings::{CheckpointMode, Limits};
 use crate::state::{Backend, StateStore};
 use crate::storage::Disk;
 
@@ -45,6 +45,7 @@ pub(crate) struct Run {
     pub(crate) first_epoch: Epoch,
     pub(crate) limits: Limits,
     pub(crate) commit_timeout: Duration,
+    pub(crate) mode: CheckpointMode,
     pub(crate) clock: Clock,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) store: StateStore,
@@ -55,7 +56,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    fn context(&self, worker: WorkerIndex, offload: Offload, board: Rc<Board>) -> WorkerContext {
+    fn context(&self, worker: WorkerIndex, threads: Offloads, board: Rc<Board>) -> WorkerContext {
         let run = self.clone();
         WorkerContext {
             job: run.job,
@@ -66,6 +67,7 @@ impl Run {
             first_epoch: run.first_epoch,
             limits: run.limits,
             commit_timeout: run.commit_timeout,
+            mode: run.mode,
             clock: run.clock,
             disk: run.disk,
             store: run.store,
@@ -73,7 +75,8 @@ impl Run {
             restored: run.restored,
             metrics: run.metrics,
             fate: run.fate,
-            offload,
+            offload: threads.snapshots,
+            commits: threads.commits,
             board,
         }
     }
@@ -165,19 +168,16 @@ pub(crate) fn start_workers(
 fn work(run: &Run, mut worker: Worker, seats: &Seats) {
     let fate = &run.fate;
     fate.join(std::thread::current());
-    let offload = match Offload::start(
-        &format!("flowdsl-offload-{}", worker.index()),
-        Arc::clone(fate),
-    ) {
+    let offloads = match Offloads::start(worker.index(), fate) {
         Ok(started) => Some(started),
         Err(error) => {
             fate.fail(error);
             None
         }
     };
-    if let Some((offload, thread)) = offload {
+    if let Some((offloads, threads)) = offloads {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            build(run, &mut worker, offload, seats);
+            build(run, &mut worker, offloads, seats);
             while worker.has_dataflows() && !fate.has_failed() {
                 worker.step_or_park(Some(Duration::from_millis(100)));
             }
@@ -191,12 +191,14 @@ fn work(run: &Run, mut worker: Worker, seats: &Seats) {
         }
         // Also when the job has failed: nothing of this run touches a disk behind its end. A worker
         // that waits for a disk that hangs is left behind.
-        let _ = thread.join();
+        for thread in threads {
+            let _ = thread.join();
+        }
     }
     let _ = catch_unwind(AssertUnwindSafe(|| drop(worker)));
 }
 
-fn build(run: &Run, worker: &mut Worker, offload: Offload, seats: &Seats) {
+fn build(run: &Run, worker: &mut Worker, offloads: Offloads, seats: &Seats) {
     let first = worker.index() == 0;
     let seat = if first {
         seats.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -209,7 +211,7 @@ fn build(run: &Run, worker: &mut Worker, offload: Offload, seats: &Seats) {
     };
     let board = Rc::new(Board::new(run.first_epoch));
     let wake = install_control(worker, Rc::clone(&board), decided);
-    let context = Rc::new(run.context(WorkerIndex(worker.index() as u32), offload, board));
+    let context = Rc::new(run.context(WorkerIndex(worker.index() as u32), offloads, board));
     worker.dataflow_named::<Moment, _, _>("data", |scope| {
         let graph = Graph::new(scope, context);
         (run.body)(&graph);
@@ -254,7 +256,7 @@ pub(crate) fn blueprint(run: &Run) -> Result<Blueprint> {
         let allocator = Allocator::Thread(Thread::default());
         let mut worker = Worker::new(WorkerConfig::default(), allocator, Some(instant()));
         let board = Rc::new(Board::new(run.first_epoch));
-        let context = Rc::new(run.context(WorkerIndex(0), Offload::none(), board));
+        let context = Rc::new(run.context(WorkerIndex(0), Offloads::none(), board));
         worker.dataflow_named::<Moment, _, _>("plan", |scope| {
             let graph = Graph::new(scope, context);
             (run.body)(&graph);

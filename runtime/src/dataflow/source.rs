@@ -20,7 +20,7 @@ use super::target::{Edge, EdgeTarget, Target, TargetSpec, ToEdge};
 use crate::connector::{Source, SourceSnapshot};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, StageId};
-use crate::protocol::{Location, Report, SnapshotKind, SnapshotRef};
+use crate::protocol::{Backlog, Location, Report, SnapshotKind, SnapshotRef};
 use crate::record::{Rec, RecordError, Unkeyed, Untimed};
 use crate::state::SnapshotScope;
 
@@ -97,6 +97,7 @@ impl<S: Source> SourceOrigin<S> {
                 pace: Pace::new(PIECE),
                 rate: None,
                 reported: false,
+                backlog: Backlog::None,
                 life: Life::New,
                 fused: Some((stages, target)),
                 errors,
@@ -148,6 +149,8 @@ struct SourceOperator<S: Source, St, T> {
     pace: Pace,
     rate: Option<Rate>,
     reported: bool,
+    /// What was last said of the backlog.
+    backlog: Backlog,
     life: Life,
     /// The stages and the end of the fused loop; moved into locals while they run.
     fused: Option<(St, T)>,
@@ -327,6 +330,12 @@ where
             self.context.metrics.set_watermark(self.watermark);
         }
         self.advance_outputs();
+        let backlog = self.splits.backlog();
+        if backlog != self.backlog {
+            self.backlog = backlog;
+            self.answers
+                .report(Report::Backlog(self.context.subtask(&self.stage), backlog));
+        }
         if !self.reported && self.splits.is_finished() {
             self.reported = true;
             self.answers

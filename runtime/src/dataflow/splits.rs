@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::connector::{Fill, Source, SplitProgress, SplitReader};
 use crate::error::{Error, Result};
+use crate::protocol::Backlog;
 use crate::record::RecordError;
 
 /// The splits of a subtask, with their open readers.
@@ -163,6 +164,16 @@ impl<S: Source> Splits<S> {
             None => i64::MIN,
         };
         self.all.iter().map(of).min().unwrap_or(i64::MAX)
+    }
+
+    /// Whether any split works off input that has waited for it.
+    pub(crate) fn backlog(&self) -> Backlog {
+        let mut readers = self.all.iter().filter_map(|split| split.reader.as_ref());
+        if readers.any(|reader| reader.backlog() == Backlog::Some) {
+            Backlog::Some
+        } else {
+            Backlog::None
+        }
     }
 
     pub(crate) fn is_finished(&self) -> bool {

@@ -2,29 +2,33 @@
 //! fused behind it, and takes part in barriers.
 
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use timely::progress::frontier::MutableAntichain;
 use timely::scheduling::Activator;
 
+use super::alarm::Alarm;
 use super::answers::Answers;
+use super::copying::Copying;
 use super::fuse::{Label, Stages};
 use super::graph::WorkerContext;
-use super::image::{Image, Snapshot};
+use super::image::Snapshot;
 use super::inbox::{Inbox, has_passed, watermark_of};
 use super::moment::Moment;
 use super::pace::Pace;
 use super::target::{EdgeTarget, Target};
+use crate::clock::Stopwatch;
 use crate::error::Result;
 use crate::ids::{Epoch, StageId, WorkerIndex};
-use crate::protocol::{SnapshotKind, SnapshotRef};
+use crate::protocol::SnapshotRef;
+use crate::settings::CheckpointMode;
 use crate::state::{Chain, Former, KeyedLogic, Progress, Restoring, SnapshotScope, StageBackend};
 
 /// Records a stage takes up at a time.
 const PIECE: usize = 4_096;
 /// Results that fire at a time.
 const FIRE: usize = 1_024;
-/// Entries of a frozen image that are copied at a time.
-const COPY: usize = 4_096;
 
 /// The parts of the operator, as its builder hands them over.
 pub(crate) struct Parts<L: KeyedLogic, St, T> {
@@ -40,6 +44,8 @@ pub(crate) struct Parts<L: KeyedLogic, St, T> {
     pub(crate) late: Option<EdgeTarget<L::In>>,
     pub(crate) answers: Option<Answers>,
     pub(crate) again: Activator,
+    /// Wakes the operator when its stage is due by the clock.
+    pub(crate) alarm: Alarm,
 }
 
 pub(crate) struct StageOperator<L: KeyedLogic, St, T> {
@@ -53,8 +59,7 @@ pub(crate) struct StageOperator<L: KeyedLogic, St, T> {
     /// Where the stage keeps its state.
     backend: StageBackend,
     pace: Pace,
-    /// A frozen image that is being copied.
-    copying: Option<Image>,
+    copying: Copying,
     /// Whether batches were left over by the last activation.
     behind: bool,
     life: Life,
@@ -82,7 +87,7 @@ where
             late: Vec::new(),
             backend: StageBackend::default(),
             pace: Pace::new(PIECE),
-            copying: None,
+            copying: Copying::nothing(),
             behind: false,
             life: Life::New,
             parts,
@@ -111,7 +116,23 @@ where
             answers.poll()?;
         }
         self.pace.begin();
+        // A barrier that comes while the image before is still being copied waits for that, however
+        // many pieces wait for the disk; in slices, so that the others on this worker go on.
+        let mut barrier_waits = false;
         loop {
+            if !self.tick()? {
+                break;
+            }
+            // Without alignment, batches of later epochs wait in the same queue: the barrier does
+            // not wait for them.
+            while self.parts.context.mode == CheckpointMode::AtLeastOnce
+                && has_passed(frontier, self.epoch)
+                && !frontier.is_empty()
+                && !self.copying.is_under_way()
+                && self.backend.is_settled()
+            {
+                self.barrier()?;
+            }
             // Behind a backlog the watermark goes first, or under load nothing would fire before the
             // barrier. Batches that wait hold the frontier back themselves.
             if self.behind && !self.fire_and_advance(frontier)? {
@@ -124,12 +145,19 @@ where
             if !has_passed(frontier, self.epoch) || frontier.is_empty() {
                 break;
             }
+            if self.copying.is_under_way() {
+                barrier_waits = true;
+                break;
+            }
             if !self.backend.is_settled() {
                 break;
             }
             self.barrier()?;
         }
-        self.copy_next();
+        self.set_alarm();
+        if barrier_waits || self.copying.is_due() {
+            self.copy();
+        }
         self.flush();
         if frontier.is_empty() && self.parts.inbox.is_drained() {
             self.close();
@@ -180,8 +208,7 @@ where
                 .iter()
                 .find(|(worker, _)| *worker == context.worker)
             && let Some(answers) = answers
-            && self.backend.has_chain()
-            && is_chain(refs)
+            && self.backend.goes_on_with(refs)
         {
             answers.restore_chain(Chain::restored(refs.clone()));
         }
@@ -230,6 +257,37 @@ where
         }
     }
 
+    /// Moves the stage's processing time on, and fires what is due at it; false if some is left for the
+    /// next activation.
+    fn tick(&mut self) -> Result<bool> {
+        if !L::USES_CLOCK {
+            return Ok(true);
+        }
+        if !self.backend.takes_more() {
+            return Ok(false);
+        }
+        let now = self.parts.context.clock.unix_millis();
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        self.fire_with(|logic, out, budget| logic.tick(now, out, budget))
+    }
+
+    /// Wakes the operator for what is due next by the clock.
+    fn set_alarm(&mut self) {
+        if !L::USES_CLOCK {
+            return;
+        }
+        if let Some(at) = self.parts.logic.next_tick() {
+            let clock = &self.parts.context.clock;
+            let now = i64::try_from(clock.unix_millis()).unwrap_or(i64::MAX);
+            let left = u64::try_from(at.saturating_sub(now)).unwrap_or(0);
+            // The clock may be put forward meanwhile, and one that is moved by hand wakes nobody.
+            let most = if clock.is_manual() { 5 } else { 1_000 };
+            self.parts
+                .alarm
+                .set(Duration::from_millis(left.clamp(1, most)));
+        }
+    }
+
     fn fire_and_advance(&mut self, frontier: &MutableAntichain<Moment>) -> Result<bool> {
         let done = self.fire(frontier)?;
         if done {
@@ -241,10 +299,23 @@ where
     /// Fires what is due at the frontier's watermark; false if some is left for the next activation.
     fn fire(&mut self, frontier: &MutableAntichain<Moment>) -> Result<bool> {
         let watermark = watermark_of(frontier).map_or(self.watermark, |w| w.max(self.watermark));
-        loop {
-            if watermark == self.watermark {
-                return Ok(true);
+        if watermark > self.watermark {
+            if !self.backend.is_settled()
+                || !self.fire_with(|logic, out, budget| logic.fire(watermark, out, budget))?
+            {
+                return Ok(false);
             }
+            self.watermark = watermark;
+        }
+        Ok(true)
+    }
+
+    /// Lets the logic fire until it is done; false if some is left for the next activation.
+    fn fire_with(
+        &mut self,
+        mut fire: impl FnMut(&mut L, &mut Vec<L::Out>, usize) -> Progress,
+    ) -> Result<bool> {
+        loop {
             let Parts {
                 logic,
                 target,
@@ -252,23 +323,21 @@ where
                 label,
                 ..
             } = &mut self.parts;
-            if !target.is_open() || !self.backend.is_settled() {
+            if !target.is_open() {
                 return Ok(false);
             }
             let Some(piece) = self.pace.next_piece() else {
                 again.activate();
                 return Ok(false);
             };
-            let progress = label
-                .guard(|| logic.fire(watermark, &mut self.out, target.batch_size(piece.min(FIRE))));
+            let budget = target.batch_size(piece.min(FIRE));
+            let progress = label.guard(|| fire(logic, &mut self.out, budget));
             self.pace.did(self.out.len());
             self.backend.check()?;
+            self.emit()?;
             if progress == Progress::Done {
-                self.emit()?;
-                self.watermark = watermark;
                 return Ok(true);
             }
-            self.emit()?;
         }
     }
 
@@ -313,7 +382,6 @@ where
     /// what was stashed.
     fn barrier(&mut self) -> Result<()> {
         let epoch = self.epoch;
-        self.finish_copying();
         let barrier = self.parts.context.board.barrier();
         let prepared = self.parts.target.prepare_commit(epoch, barrier)?;
         if let Some(answers) = &mut self.parts.answers {
@@ -324,16 +392,19 @@ where
                 } else {
                     SnapshotScope::Full
                 };
+                let watch = Stopwatch::start();
                 self.backend.begin_image();
                 self.parts.logic.freeze(scope);
+                let froze = watch.elapsed();
                 let snapshot = Snapshot {
                     subtask: self.parts.context.subtask(stage),
                     epoch,
                     scope,
                     store: self.parts.context.store.clone(),
                     backend: self.backend.clone(),
+                    metrics: Arc::clone(&self.parts.context.metrics),
                 };
-                self.copying = Some(Image::new(snapshot, prepared));
+                self.copying.begin(snapshot, prepared, froze);
             } else {
                 answers.submit(epoch, SnapshotScope::Full, None, prepared);
             }
@@ -344,35 +415,19 @@ where
         Ok(())
     }
 
-    /// Hands over the next piece of the frozen image, unless enough of them wait.
-    fn copy_next(&mut self) {
-        if self.copying.as_ref().is_some_and(Image::takes_more) {
-            self.copy();
-        }
-    }
-
+    /// Copies a slice of the frozen image.
     fn copy(&mut self) {
-        let (Some(image), Some(answers)) = (&self.copying, &self.parts.answers) else {
-            return;
-        };
-        match self.parts.logic.copy_frozen(COPY) {
-            Some(chunk) => {
-                image.push(chunk, &self.parts.context.offload, answers);
-                self.parts.again.activate();
-            }
-            None => self
-                .copying
-                .take()
-                .into_iter()
-                .for_each(|image| image.submit(answers)),
-        }
-    }
-
-    /// A barrier comes while the image before is still being copied (its checkpoint was given up,
-    /// or is very slow): the rest of it is copied at once.
-    fn finish_copying(&mut self) {
-        while self.copying.is_some() {
-            self.copy();
+        let Parts {
+            context,
+            logic,
+            answers,
+            again,
+            ..
+        } = &mut self.parts;
+        if let Some(answers) = answers {
+            // Behind the last slice a barrier may wait.
+            let _ = self.copying.copy(logic, context, answers);
+            again.activate();
         }
     }
 
@@ -386,12 +441,4 @@ where
             answers.close();
         }
     }
-}
-
-/// Whether all of a snapshot stands in frames, so that increments may follow it.
-fn is_chain(refs: &[SnapshotRef]) -> bool {
-    refs.iter().all(|reference| match reference.kind {
-        SnapshotKind::Operator | SnapshotKind::KeyedFull | SnapshotKind::KeyedIncrement => true,
-        SnapshotKind::RocksCatalogue | SnapshotKind::RocksFile => false,
-    })
 }

@@ -6,14 +6,45 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::coordinator::Event;
 use crate::error::{Error, Result};
 use crate::ids::Epoch;
+use crate::metrics::Metrics;
+use crate::protocol::Health;
 
-/// Asks a running job to stop or to take a checkpoint; clones talk to the same job.
+/// Asks a running job to stop, to take a checkpoint, or how it is; clones talk to the same job.
 ///
-/// A handle is made before its job runs, and does nothing after the job's end.
+/// A handle is made before its job runs, stays good through all restarts of the job, and does
+/// nothing after the job's end.
 #[derive(Clone, Debug)]
 pub struct JobHandle {
     events: Sender<Event>,
     inbox: Arc<Mutex<Option<Receiver<Event>>>>,
+    health: HealthBoard,
+}
+
+/// How the job is, for everybody to read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HealthBoard(Arc<Mutex<Health>>);
+
+impl HealthBoard {
+    /// Shows how the job is, and says so where that is news.
+    pub(super) fn show(&self, health: Health, metrics: &Metrics) {
+        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if *shown == health {
+            return;
+        }
+        match (&*shown, &health) {
+            (Health::Healthy, Health::Unhealthy { why }) => {
+                tracing::warn!(why, "the job is unhealthy");
+            }
+            (Health::Unhealthy { .. }, Health::Healthy) => {
+                tracing::info!("the job is healthy again");
+            }
+            // The same trouble in other words.
+            (Health::Unhealthy { .. }, Health::Unhealthy { .. })
+            | (Health::Healthy, Health::Healthy) => {}
+        }
+        metrics.set_health(&health);
+        *shown = health;
+    }
 }
 
 impl Default for JobHandle {
@@ -29,6 +60,7 @@ impl JobHandle {
         Self {
             events,
             inbox: Arc::new(Mutex::new(Some(inbox))),
+            health: HealthBoard::default(),
         }
     }
 
@@ -44,7 +76,7 @@ impl JobHandle {
     ///
     /// # Errors
     ///
-    /// `Unavailable` if the checkpoint failed; the job goes on.
+    /// `Unavailable` if the checkpoint failed, or the run that was to take it; the job goes on.
     pub fn checkpoint(&self) -> Result<Option<Epoch>> {
         let (reply, answer) = channel();
         if self.events.send(Event::TakeCheckpoint(reply)).is_err() {
@@ -53,9 +85,22 @@ impl JobHandle {
         answer.recv().map_or(Ok(None), |outcome| outcome.map(Some))
     }
 
-    /// Ends the job at once, without a checkpoint: what a crash of the process would do.
+    /// Whether the job takes the checkpoints that it is meant to take.
+    pub fn health(&self) -> Health {
+        self.health
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Ends the job at once, without a checkpoint or a restart: what a crash of the process would do.
     pub fn crash(&self) {
         let _ = self.events.send(Event::Crash);
+    }
+
+    pub(super) fn health_board(&self) -> &HealthBoard {
+        &self.health
     }
 
     pub(super) fn sender(&self) -> Sender<Event> {

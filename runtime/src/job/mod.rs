@@ -1,12 +1,16 @@
-//! Running a job: recover, start the workers, coordinate checkpoints, end together.
+//! Running a job: recover, start the workers, coordinate checkpoints, end together, begin again.
 
+mod attempt;
 mod companion;
 mod coordinator;
 mod handle;
+#[doc(hidden)]
+pub mod internals;
 mod publisher;
 mod recovery;
 mod start;
 mod workplace;
 
+pub use crate::protocol::Health;
 pub use handle::JobHandle;
 pub use start::{Environment, JobReport, JobSpec, Outcome, blueprint, run};

@@ -1,16 +1,15 @@
 //! The thread that publishes manifests and cleans up, so that a slow disk stops no trigger.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use super::companion::Companion;
-use super::coordinator::Event;
+use super::coordinator::{AttemptNumber, Event, Inside};
 use crate::error::{Error, Result};
 use crate::ids::Epoch;
-use crate::protocol::{Manifest, RetentionFacts, SlotNumber, plan_cleanup};
+use crate::protocol::{Keep, Manifest, RetentionFacts, SlotNumber, plan_cleanup};
 use crate::storage::cleanup;
 use crate::storage::log::{LogWriter, Publication, list_state};
 
@@ -19,33 +18,48 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The coordinator's end of the publisher.
 pub(super) struct Publisher {
-    manifests: Sender<Box<Manifest>>,
+    orders: Sender<Order>,
     thread: Companion,
 }
 
+enum Order {
+    /// The outcome comes as an [`Inside::Published`].
+    Publish(Box<Manifest>),
+    CleanUp(Keep),
+}
+
+/// What the publisher's thread works with.
+pub(super) struct PublisherParts {
+    /// The log, which the publisher owns from here on.
+    pub(super) writer: LogWriter,
+    /// Which checkpoints stay.
+    pub(super) keep: Keep,
+    /// Manifests that name damaged objects.
+    pub(super) damaged: BTreeSet<SlotNumber>,
+}
+
 impl Publisher {
-    /// Starts the thread; it owns the log from here on.
+    /// Starts the thread, which tells the outcomes to `events`.
     pub(super) fn start(
-        writer: LogWriter,
-        retained: NonZeroUsize,
-        damaged: BTreeSet<SlotNumber>,
+        mut parts: PublisherParts,
+        attempt: AttemptNumber,
         events: Sender<Event>,
     ) -> Result<Self> {
-        let (manifests, inbox) = channel::<Box<Manifest>>();
-        let mut state = State {
-            writer,
-            retained,
-            damaged,
-        };
+        let (orders, inbox) = channel::<Order>();
         let work = move || {
-            for manifest in inbox {
-                let outcome = state.writer.publish(&manifest);
-                let published = matches!(outcome, Ok(Publication::Published { .. }));
-                // The coordinator permits commits before old checkpoints are cleaned up.
-                let _ = events.send(Event::Published(manifest, outcome));
-                if published && let Err(error) = state.clean_up() {
-                    // What is left is deleted after the next checkpoint, or by the next run.
-                    tracing::warn!(%error, "old checkpoints could not be deleted");
+            for order in inbox {
+                match order {
+                    Order::Publish(manifest) => {
+                        let outcome = parts.writer.publish(&manifest);
+                        let published = matches!(outcome, Ok(Publication::Published { .. }));
+                        // The coordinator permits commits before old checkpoints are cleaned up.
+                        let said = Inside::Published(manifest, outcome);
+                        let _ = events.send(Event::Inside(attempt, said));
+                        if published {
+                            parts.clean_up(parts.keep);
+                        }
+                    }
+                    Order::CleanUp(keep) => parts.clean_up(keep),
                 }
             }
         };
@@ -54,45 +68,51 @@ impl Publisher {
                 "cannot start the thread that publishes checkpoints: {e}"
             ))
         })?;
-        Ok(Self { manifests, thread })
+        Ok(Self { orders, thread })
     }
 
-    /// Publishes a manifest; the outcome comes as an [`Event::Published`].
-    pub(super) fn publish(&self, manifest: Manifest) {
-        let _ = self.manifests.send(Box::new(manifest));
+    /// Publishes a manifest.
+    pub(super) fn publish(&self, manifest: Box<Manifest>) {
+        let _ = self.orders.send(Order::Publish(manifest));
     }
 
-    /// Waits for what is being published or deleted.
-    pub(super) fn finish(self) {
-        drop(self.manifests);
+    /// Cleans up once more if the end of the job changes what stays, and waits for what is being
+    /// published or deleted.
+    pub(super) fn finish(self, keep: Option<Keep>) {
+        if let Some(keep) = keep {
+            let _ = self.orders.send(Order::CleanUp(keep));
+        }
+        drop(self.orders);
         self.thread.join();
     }
 
     /// Waits a little, and leaves a publisher behind that hangs on a disk.
     pub(super) fn abandon(self) {
-        drop(self.manifests);
+        drop(self.orders);
         self.thread.join_within(PATIENCE);
     }
 }
 
-struct State {
-    writer: LogWriter,
-    retained: NonZeroUsize,
-    damaged: BTreeSet<SlotNumber>,
-}
+impl PublisherParts {
+    pub(super) fn clean_up(&mut self, keep: Keep) {
+        if let Err(error) = self.try_clean_up(keep) {
+            // What is left is deleted after the next checkpoint, or by the next run.
+            tracing::warn!(%error, "old checkpoints could not be deleted");
+        }
+    }
 
-impl State {
-    fn clean_up(&mut self) -> Result<()> {
+    fn try_clean_up(&mut self, keep: Keep) -> Result<()> {
         let storage = Arc::clone(self.writer.storage());
         let objects = list_state(&*storage)?;
-        let open: Vec<Epoch> = self.writer.unknown_epoch().into_iter().collect();
+        let open: Vec<Epoch> = self.writer.unknown_epochs().collect();
         let plan = plan_cleanup(&RetentionFacts {
             log: self.writer.log(),
             objects: &objects,
-            retained: self.retained,
+            keep,
             generation: self.writer.generation(),
             open_epochs: &open,
             damaged: &self.damaged,
+            left: self.writer.left(),
         });
         if plan.is_empty() {
             Ok(())

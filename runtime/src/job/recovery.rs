@@ -12,7 +12,7 @@ use crate::dataflow::{Blueprint, Restored};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, KeyGroupCount, StageId, WorkerIndex};
 use crate::protocol::{
-    ChosenCheckpoint, CommitPermit, Location, Manifest, RecoveryDecision, RecoveryFacts,
+    ChosenCheckpoint, CommitPermit, Keep, Location, Manifest, RecoveryDecision, RecoveryFacts,
     RecoveryOptions, SinkFacts, SlotNumber, SnapshotRef, StageKind, Verification,
     choose_checkpoint, may_restore,
 };
@@ -26,7 +26,7 @@ pub(super) struct Recovered {
     pub(super) writer: LogWriter,
     pub(super) first_epoch: Epoch,
     pub(super) key_groups: KeyGroupCount,
-    pub(super) restored: Restored,
+    pub(super) restored: Arc<Restored>,
     /// The checkpoint that the run begins from.
     pub(super) from: Option<Epoch>,
     /// All input was read in an earlier run.
@@ -74,6 +74,9 @@ pub(super) fn recover(
         .iter()
         .map(SinkEnd::facts)
         .collect::<Result<Vec<_>>>()?;
+    // Whoever slept until here may have been overtaken, and what it has read is gone since: it must not
+    // take an emptied log for that of a job that never was.
+    writer.check_not_overtaken()?;
     // Above what is visible, too: output whose checkpoints are lost keeps its names.
     let visible = facts.iter().filter_map(|sink| sink.newest_epoch).max();
     let first_epoch = visible.map_or(next_epoch, |newest| next_epoch.max(newest.next()));
@@ -119,7 +122,7 @@ pub(super) fn recover(
                 writer,
                 first_epoch,
                 key_groups: manifest.key_groups,
-                restored: discover(begin.blueprint, read_manifest(&manifest)?)?,
+                restored: Arc::new(discover(begin.blueprint, read_manifest(&manifest)?)?),
                 from: Some(chosen.epoch),
                 finished: manifest.finished,
                 damaged: damaged.collect(),
@@ -151,7 +154,7 @@ impl Beginning<'_> {
             writer,
             first_epoch,
             key_groups: self.options.key_groups,
-            restored: discover(self.blueprint, Restored::default())?,
+            restored: Arc::new(discover(self.blueprint, Restored::default())?),
             from: None,
             finished: false,
             damaged: BTreeSet::new(),
@@ -201,7 +204,7 @@ fn manifest_of(writer: &LogWriter, chosen: &ChosenCheckpoint) -> Result<Manifest
     })
 }
 
-/// Takes back, discards and commits, so that what is visible is what the checkpoint says.
+/// Discards, takes back and commits, so that what is visible is what the checkpoint says.
 ///
 /// CRASH: every step may be repeated: the next run claims the log, chooses the same checkpoint and
 /// begins again.
@@ -213,9 +216,6 @@ fn restore_sinks(sinks: &[SinkEnd], manifest: &Manifest, chosen: &ChosenCheckpoi
     } in sinks
     {
         let in_stage = |e: Error| e.in_stage(stage);
-        if chosen.take_back.contains(stage) {
-            sink.take_back(context, chosen.epoch).map_err(in_stage)?;
-        }
         let snapshots = manifest
             .snapshots
             .iter()
@@ -231,8 +231,12 @@ fn restore_sinks(sinks: &[SinkEnd], manifest: &Manifest, chosen: &ChosenCheckpoi
             );
             unfinished.extend(snapshot.unfinished);
         }
+        // CRASH: discarded first, and only then looked at what is visible. An older run that is still
+        // alive may commit what it has a permit for until nothing is staged any more, and the checkpoint that
+        // permitted it may be one that was passed over.
         sink.discard_staged(context, &named, &unfinished)
             .map_err(in_stage)?;
+        sink.take_back(context, chosen.epoch).map_err(in_stage)?;
         let Some(permit) = CommitPermit::of_published(manifest) else {
             continue;
         };
@@ -310,7 +314,7 @@ fn discover(blueprint: &Blueprint, mut restored: Restored) -> Result<Restored> {
     Ok(restored)
 }
 
-/// The number of checkpoints to keep, as the settings were checked.
-pub(super) fn retained(options: &Options) -> NonZeroUsize {
-    NonZeroUsize::new(options.checkpoints.retained).unwrap_or(NonZeroUsize::MIN)
+/// The checkpoints to keep while the job runs, as the settings were checked.
+pub(super) fn kept_while_running(options: &Options) -> Keep {
+    Keep::Newest(NonZeroUsize::new(options.checkpoints.retained).unwrap_or(NonZeroUsize::MIN))
 }

@@ -1,20 +1,20 @@
-//! One run of a job, from its settings to its report.
+//! One run of a job, from its settings to its report: attempts, until one ends well or none may follow.
 
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 
-use super::coordinator::{Coordinator, Event};
+use super::attempt::{Attempt, AttemptFailure, Finished, run_of};
+use super::coordinator::{AttemptNumber, Event};
 use super::handle::JobHandle;
-use super::publisher::Publisher;
-use super::recovery::{Beginning, recover, retained};
-use super::workplace;
 use crate::clock::Clock;
-use crate::dataflow::{self, Blueprint, Body, Fate, Restored, Run};
+use crate::dataflow::{self, Blueprint, Body};
 use crate::error::{Error, Result};
-use crate::ids::{Epoch, Generation};
+use crate::ids::Epoch;
 use crate::metrics::{Metrics, MetricsSnapshot};
+use crate::protocol::{Failure, FailureHistory, Health, Restart, may_restart};
 use crate::settings::Options;
-use crate::state::{Backend, StateStore};
-use crate::storage::{CheckpointStorage, Disk, LocalStorage, MemoryStorage, RealDisk};
+use crate::storage::{CheckpointStorage, Disk, MemoryStorage, RealDisk};
 
 /// A job: a name and the body of its flow.
 #[derive(Clone)]
@@ -68,8 +68,10 @@ pub enum Outcome {
 pub struct JobReport {
     /// How it ended.
     pub outcome: Outcome,
-    /// The checkpoint that it began from.
+    /// The checkpoint that it began from, before any restart.
     pub restored_from: Option<Epoch>,
+    /// How often it was restarted behind a failure.
+    pub restarts: u32,
     /// What it counted.
     pub metrics: MetricsSnapshot,
 }
@@ -88,122 +90,137 @@ pub fn blueprint(spec: &JobSpec) -> Result<Blueprint> {
     Err(Error::invalid(errors.join("; ")))
 }
 
-/// Runs a job until it ends.
+/// Runs a job until it ends: restarts it behind failures that a restart can mend, as the options say.
 pub fn run(spec: &JobSpec, options: &Options, environment: &Environment) -> Result<JobReport> {
     // Taken first: whoever waits for an answer hears of a run that ends before it has begun.
     let inbox = environment.handle.take_inbox()?;
-    options.validate()?;
-    let worker_count = match options.worker_count {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        n => n,
-    };
-    let blueprint = blueprint(spec)?;
-    let storage = storage_of(options, environment)?;
-    let begin = Beginning {
-        job: &spec.name,
-        blueprint: &blueprint,
-        options,
-        environment,
-        worker_count,
-    };
-    let recovered = recover(begin, Arc::clone(&storage))?;
-    let report = |outcome| JobReport {
-        outcome,
-        restored_from: recovered.from,
-        metrics: environment.metrics.snapshot(),
-    };
-    if recovered.finished {
-        return Ok(report(Outcome::AlreadyFinished));
+    let report = run_attempts(spec, options, environment, &inbox);
+    if let Err(error) = &report {
+        let why = format!("the job has ended: {error}");
+        let health = Health::Unhealthy { why };
+        environment
+            .handle
+            .health_board()
+            .show(health, &environment.metrics);
     }
-    let from = recovered.from;
-    let mut run = run_of(
-        spec,
-        options,
-        environment,
-        Arc::clone(&storage),
-        worker_count,
-    );
-    run.generation = recovered.writer.generation();
-    run.key_groups = recovered.key_groups;
-    run.first_epoch = recovered.first_epoch;
-    run.store = StateStore::new(
-        storage,
-        recovered.writer.generation(),
-        recovered.writer.nonce(),
-    );
-    run.restored = Arc::new(recovered.restored);
-    let author = (recovered.writer.generation(), recovered.writer.nonce());
-    run.backend = workplace::start(begin, author)?;
-
-    let events = environment.handle.sender();
-    let publisher = Publisher::start(
-        recovered.writer,
-        retained(options),
-        recovered.damaged,
-        events.clone(),
-    )?;
-    let fate = Arc::clone(&run.fate);
-    let coordinator = Coordinator::new(
-        &run,
-        blueprint.plan,
-        author,
-        &options.checkpoints,
-        environment.clock.clone(),
-        inbox,
-    );
-    let ends = events.clone();
-    let tell = move |message| drop(events.send(Event::Workers(message)));
-    let end = move |worker| drop(ends.send(Event::WorkerEnded(worker)));
-    let workers = dataflow::start_workers(run, Box::new(tell), Arc::new(end))?;
-    let stopped = coordinator.run(workers, publisher);
-    if let Some(error) = fate.error() {
-        return Err(error);
-    }
-    let outcome = if stopped? {
-        Outcome::Stopped
-    } else {
-        Outcome::Finished
-    };
-    Ok(JobReport {
-        outcome,
-        restored_from: from,
-        metrics: environment.metrics.snapshot(),
-    })
+    report
 }
 
-fn storage_of(options: &Options, environment: &Environment) -> Result<Arc<dyn CheckpointStorage>> {
-    match (&environment.storage, &options.checkpoint_dir) {
-        (Some(storage), _) => Ok(Arc::clone(storage)),
-        (None, Some(dir)) => Ok(Arc::new(LocalStorage::open(
-            Arc::clone(&environment.disk),
-            dir,
-        )?)),
-        (None, None) => Ok(Arc::new(MemoryStorage::new())),
-    }
-}
-
-fn run_of(
+fn run_attempts(
     spec: &JobSpec,
     options: &Options,
     environment: &Environment,
-    storage: Arc<dyn CheckpointStorage>,
-    worker_count: usize,
-) -> Run {
-    Run {
-        job: Arc::clone(&spec.name),
-        body: Arc::clone(&spec.body),
-        worker_count,
-        generation: Generation(0),
-        key_groups: options.key_groups,
-        first_epoch: Epoch(1),
-        limits: options.limits.clone(),
-        commit_timeout: options.checkpoints.commit_timeout,
-        clock: environment.clock.clone(),
-        disk: Arc::clone(&environment.disk),
-        store: StateStore::new(storage, Generation(0), 0),
-        backend: Backend::memory(),
-        restored: Arc::new(Restored::default()),
-        metrics: Arc::clone(&environment.metrics),
-        fate: Arc::new(Fate::default()),
+    inbox: &Receiver<Event>,
+) -> Result<JobReport> {
+    options.validate()?;
+    let blueprint = blueprint(spec)?;
+    let mut attempt = Attempt {
+        number: AttemptNumber(0),
+        spec,
+        blueprint: &blueprint,
+        options: options.clone(),
+        environment,
+        memory: Arc::new(MemoryStorage::new()),
+        inbox,
+        restored_from: None,
+    };
+    let mut history = FailureHistory::default();
+    loop {
+        let outcome = match attempt.run() {
+            Ok(Finished::Now(outcome)) => outcome,
+            // The attempt before had failed behind its last checkpoint, and recovery has done the rest.
+            Ok(Finished::Before) if attempt.number.0 > 0 => Outcome::Finished,
+            Ok(Finished::Before) => Outcome::AlreadyFinished,
+            Err(failure) => {
+                let wait = Wait::decide(&attempt, &failure, &mut history)?;
+                match wait.until_over(&attempt) {
+                    Waited::Over => {
+                        attempt.follow();
+                        continue;
+                    }
+                    Waited::Stopped => Outcome::Stopped,
+                    Waited::Crashed => return Err(failure.error),
+                }
+            }
+        };
+        return Ok(JobReport {
+            outcome,
+            restored_from: attempt.restored_from,
+            restarts: attempt.number.0,
+            metrics: environment.metrics.snapshot(),
+        });
+    }
+}
+
+/// The time between two attempts.
+struct Wait {
+    delay: Duration,
+    why: String,
+}
+
+enum Waited {
+    Over,
+    Stopped,
+    Crashed,
+}
+
+impl Wait {
+    /// Whether a failure is followed by another attempt, and when; the error if it is not.
+    fn decide(
+        attempt: &Attempt<'_>,
+        failure: &AttemptFailure,
+        history: &mut FailureHistory,
+    ) -> Result<Self> {
+        let AttemptFailure { error, during, .. } = failure;
+        let Environment { clock, metrics, .. } = attempt.environment;
+        let facts = Failure {
+            kind: error.kind(),
+            during: *during,
+            at: clock.now(),
+        };
+        let options = &attempt.options;
+        let rules = (options.restart_strategy(), options.on_panic);
+        match may_restart(facts, rules, history, failure.seed) {
+            Restart::End { why: None } => Err(error.clone()),
+            Restart::End { why: Some(why) } => Err(error.clone().and(why)),
+            Restart::After(delay) => {
+                tracing::warn!(%error, ?delay, "the run failed and begins again from its last checkpoint");
+                metrics.restarted();
+                let why = format!("the run failed and begins again in {delay:?}: {error}");
+                for reply in &failure.unanswered {
+                    let _ = reply.send(Err(Error::unavailable(&why)));
+                }
+                Ok(Self { delay, why })
+            }
+        }
+    }
+
+    fn until_over(&self, attempt: &Attempt<'_>) -> Waited {
+        let Environment {
+            clock,
+            metrics,
+            handle,
+            ..
+        } = attempt.environment;
+        let why = self.why.clone();
+        handle
+            .health_board()
+            .show(Health::Unhealthy { why }, metrics);
+        let end = clock.now() + clock.pause(self.delay);
+        loop {
+            let left = end.saturating_sub(clock.now());
+            match attempt.inbox.recv_timeout(left) {
+                Ok(Event::Stop) => return Waited::Stopped,
+                Ok(Event::Crash) => return Waited::Crashed,
+                Ok(Event::TakeCheckpoint(reply)) => {
+                    let _ = reply.send(Err(Error::unavailable(&self.why)));
+                }
+                // A thread that was left behind.
+                Ok(Event::Inside(..)) => {}
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    return Waited::Over;
+                }
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::ids::Generation;
 use crate::protocol::StageKind;
 use crate::settings::StateBackend;
 use crate::state::{Backend, WorkPlace};
-use crate::storage::{WorkDir, names};
+use crate::storage::{CheckpointLocation, WorkDir, names};
 
 /// Starts the backend of a run that has claimed the log, and removes what older runs left behind.
 pub(super) fn start(
@@ -24,17 +24,19 @@ pub(super) fn start(
         environment,
         worker_count,
     } = begin;
-    // Checkpoints in memory, or on a disk of a test's own, end with the process: nobody comes later
-    // who could say that the directory is stale.
-    let checkpoints = options
-        .checkpoint_dir
-        .as_ref()
-        .filter(|_| environment.storage.is_none())
-        .and_then(|dir| environment.disk.real_path(dir))
+    let location = options.checkpoint_dir.as_ref();
+    let location = location.filter(|_| environment.storage.is_none());
+    let checkpoints = location
+        .and_then(CheckpointLocation::dir)
+        .and_then(|dir| environment.disk.real_path(&dir))
         .map(|dir| std::path::absolute(&dir).unwrap_or(dir));
-    let place = checkpoints
-        .as_ref()
-        .map_or(nonce, |dir| xxh3_64(dir.as_os_str().as_encoded_bytes()));
+    let place = match (&checkpoints, location) {
+        (Some(dir), _) => xxh3_64(dir.as_os_str().as_encoded_bytes()),
+        (None, Some(location)) if location.is_remote() => xxh3_64(location.to_string().as_bytes()),
+        // Checkpoints in memory, or on a disk of a test's own, end with the process: nobody comes later
+        // who could say that the directory is stale.
+        (None, _) => nonce,
+    };
     let wanted: Option<&PathBuf> = match &options.backend {
         StateBackend::Memory => None,
         StateBackend::RocksDb(settings) => settings.work_dir.as_ref(),

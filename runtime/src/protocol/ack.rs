@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Epoch, SubtaskId};
-use crate::protocol::{CommitPermit, SnapshotAck};
+use crate::protocol::{Backlog, CommitPermit, SnapshotAck};
 
 /// The answer of one subtask for one epoch, as it travels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,4 +50,6 @@ pub enum Report {
     SourceFinished(SubtaskId),
     /// Every committable of this subtask up to the epoch is visible.
     Committed(SubtaskId, Epoch),
+    /// This source subtask begins to work off input that waited for it, or has done so.
+    Backlog(SubtaskId, Backlog),
 }

@@ -11,6 +11,13 @@
 //! 3. Claims are never deleted. However long the old run slept and whatever retention removed
 //!    meanwhile, *s+1* is occupied when it wakes, and it ends `Fenced`.
 //!
+//! That takes for granted that the old run knows which slot it last wrote. A create without an answer may have made
+//! *s+1*; the new run, whose claim is then *s+2*, deletes that manifest in time, and the old run finds a
+//! hole where it goes on. So a run that was ever in doubt lists the log behind its create: a slot above its
+//! own is a claim, which was there before the hole was, and the run ends `Fenced` all the same. What it has made in
+//! the hole, or what a request that was long given up makes there later, is no checkpoint: its epoch is above what
+//! the claim behind it knew of ([`LogView::leave_out_latecomers`]).
+//!
 //! Retention makes holes among manifests, and a claimant that slept between listing the log and
 //! creating its claim could land in such a hole. It therefore lists the log once more: a slot above its claim
 //! means that the claim is worth nothing, and it tries again at the end. It cannot miss such a slot: the
@@ -23,6 +30,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::mem;
 
 use serde::{Deserialize, Serialize};
 
@@ -151,6 +159,20 @@ impl Slot {
         }
     }
 
+    /// If the slot is a claim, readable or not: the last epoch that the claimant knew of.
+    fn claims(&self) -> Option<Epoch> {
+        match &self.content {
+            SlotContent::Claim(claim) => Some(claim.known_epoch),
+            SlotContent::Damaged {
+                author: Some(author),
+                ..
+            } if author.role == SlotRole::Claim => Some(author.epoch),
+            SlotContent::Damaged { .. }
+            | SlotContent::Manifest(_)
+            | SlotContent::OtherVersion { .. } => None,
+        }
+    }
+
     /// The last epoch that the slot tells of, as far as it can be read.
     pub(super) fn epoch(&self) -> Option<Epoch> {
         match &self.content {
@@ -202,6 +224,27 @@ impl LogView {
                 .saturating_add(lost * EPOCHS_LEFT_FOR_A_LOST_HEADER),
         )
         .next()
+    }
+
+    /// Forgets manifests that were created when their run had been overtaken: in a hole that retention had
+    /// left, by a request that was given up long before. Their epochs are above what the claim behind
+    /// them knew of, and the newer run may have closed epochs with the same numbers.
+    pub fn leave_out_latecomers(&mut self) {
+        let mut known = None;
+        let mut kept: Vec<Slot> = mem::take(&mut self.slots);
+        kept.reverse();
+        kept.retain(|slot| match (&slot.content, slot.claims()) {
+            (_, Some(epoch)) => {
+                known = Some(epoch);
+                true
+            }
+            (SlotContent::Manifest(manifest), None) => {
+                known.is_none_or(|known| manifest.epoch <= known)
+            }
+            (_, None) => true,
+        });
+        kept.reverse();
+        self.slots = kept;
     }
 
     /// The slots that count: from the last fresh start on.

@@ -6,6 +6,9 @@
 //! |---|---|
 //! | is it time for a checkpoint? | [`may_trigger`] |
 //! | what do the answers make of it? | [`PendingCheckpoint::judge`] |
+//! | what does the coordinator do next? | [`Coordination`] |
+//! | is the job well? | [`judge_health`] |
+//! | does a run that failed begin again? | [`may_restart`] |
 //! | was a slot of the log written by us? | [`judge_occupant`] |
 //! | what may become visible? | [`CommitPermit`] |
 //! | which checkpoint does a job start from? | [`choose_checkpoint`] |
@@ -14,18 +17,24 @@
 
 mod ack;
 mod commit;
+mod coordination;
+mod health;
 pub mod log;
 mod manifest;
 mod pending;
 mod plan;
 mod recover;
+mod restart;
 mod retention;
+mod seed;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trigger;
 
 pub use ack::{Acknowledgement, AfterBarrier, Control, Report};
 pub use commit::CommitPermit;
+pub use coordination::{Action, Asker, Coordination, Heard, Notice, PublicationOutcome, RunFacts};
+pub use health::{Health, HealthFacts, judge_health};
 pub use log::{
     Claim, LogView, Occupant, Slot, SlotAuthor, SlotContent, SlotNumber, SlotRole, StateObject,
     claim_counts, judge_occupant, may_claim, may_delete,
@@ -36,12 +45,17 @@ pub use manifest::{
 };
 pub use pending::{
     BarrierPassed, FailureVerdict, Judgement, PendingCheckpoint, SnapshotAck, is_timed_out,
-    judge_failures, next_to_publish,
+    judge_failures,
 };
 pub use plan::{PlanDiff, StageChange, StageDiff, compare_plans, may_restore};
 pub use recover::{
     ChosenCheckpoint, DamagedCheckpoint, RecoveryDecision, RecoveryFacts, RecoveryOptions,
     SinkFacts, Verification, choose_checkpoint,
 };
-pub use retention::{CleanupPlan, RetentionFacts, objects_of, plan_cleanup};
-pub use trigger::{Trigger, TriggerFacts, may_trigger};
+pub use restart::{During, Failure, FailureHistory, Restart, may_restart};
+pub use retention::{
+    CleanupPlan, JobEnd, Keep, RetentionFacts, keep_at_end, objects_of, plan_cleanup,
+};
+pub use trigger::{
+    Backlog, EndOfJob, Trigger, TriggerFacts, first_interval, interval_of, may_trigger,
+};

@@ -142,12 +142,6 @@ pub fn judge_failures(consecutive: u32, tolerable: u32) -> FailureVerdict {
     }
 }
 
-/// The one pending checkpoint that may be published next: checkpoints complete in epoch order, so
-/// a later one waits for those before it to be published or given up.
-pub fn next_to_publish(pending: &[PendingCheckpoint]) -> Option<&PendingCheckpoint> {
-    pending.iter().min_by_key(|checkpoint| checkpoint.epoch)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,16 +247,5 @@ mod tests {
         assert_eq!(judge_failures(1, 0), FailureVerdict::Stop);
         assert_eq!(judge_failures(3, 3), FailureVerdict::GoOn);
         assert_eq!(judge_failures(4, 3), FailureVerdict::Stop);
-    }
-
-    #[test]
-    fn checkpoints_are_published_in_epoch_order() {
-        let pending = |epoch| PendingCheckpoint::new(Epoch(epoch), Duration::ZERO, []);
-        let both = [pending(5), pending(4)];
-        assert_eq!(
-            next_to_publish(&both).map(|next| next.epoch),
-            Some(Epoch(4))
-        );
-        assert_eq!(next_to_publish(&[]), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Which checkpoints stay, and what may go.
 //!
 //! A plan is complete before the first deletion. It never holds a claim, a savepoint, the newest
-//! manifest, an object that a manifest that stays may name, or anything of an epoch whose outcome is open (invariant 12).
+//! manifest (unless the job has ended and keeps nothing), an object that a manifest that stays may name, or anything of an epoch whose outcome is open (invariant 12).
 
 #[cfg(test)]
 mod tests;
@@ -14,6 +14,7 @@ use crate::protocol::{
     CheckpointKind, Location, LogView, Manifest, Slot, SlotContent, SlotNumber, SlotRole,
     StateObject,
 };
+use crate::settings::{AtEnd, CheckpointSettings};
 
 /// All that a cleanup depends on.
 #[derive(Clone, Copy, Debug)]
@@ -22,14 +23,47 @@ pub struct RetentionFacts<'a> {
     pub log: &'a LogView,
     /// The state objects that are there.
     pub objects: &'a [StateObject],
-    /// How many checkpoints stay.
-    pub retained: NonZeroUsize,
+    /// Which checkpoints stay.
+    pub keep: Keep,
     /// This run's generation.
     pub generation: Generation,
     /// Epochs in flight, and those whose publication has an unknown outcome.
     pub open_epochs: &'a [Epoch],
     /// Manifests that recovery passed over, as they name damaged objects.
     pub damaged: &'a BTreeSet<SlotNumber>,
+    /// Slots whose deletion was tried with an unknown outcome: they are left to the next run, and what
+    /// they name stays with them.
+    pub left: &'a BTreeSet<SlotNumber>,
+}
+
+/// Which checkpoints stay; savepoints always do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// So many, the newest ones.
+    Newest(NonZeroUsize),
+    /// None: the job has ended, and its user wants none of them.
+    Nothing,
+}
+
+/// How a job ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobEnd {
+    /// All input was read, and all output is visible.
+    Success,
+    /// It was asked to stop.
+    Cancel,
+}
+
+/// Which checkpoints stay at a job's end; `None` if nothing changes.
+pub fn keep_at_end(end: JobEnd, settings: &CheckpointSettings) -> Option<Keep> {
+    let at_end = match end {
+        JobEnd::Success => settings.on_success,
+        JobEnd::Cancel => settings.on_cancel,
+    };
+    match at_end {
+        AtEnd::Keep => None,
+        AtEnd::Delete => Some(Keep::Nothing),
+    }
 }
 
 /// What is to be deleted, in this order: manifests, oldest first, then objects.
@@ -63,12 +97,12 @@ pub fn plan_cleanup(facts: &RetentionFacts<'_>) -> CleanupPlan {
     let Some(newest) = newest_of_own_generation(facts) else {
         return CleanupPlan::default();
     };
-    let oldest_retained = oldest_retained(facts);
+    let stays_from = stays_from(facts);
     let (slots, stay): (Vec<&Slot>, Vec<&Slot>) = facts
         .log
         .slots
         .iter()
-        .partition(|slot| may_go(slot, oldest_retained, facts));
+        .partition(|slot| may_go(slot, stays_from, facts));
     let named: BTreeSet<&str> = stay
         .iter()
         .filter_map(|slot| slot.manifest())
@@ -114,14 +148,17 @@ fn newest_of_own_generation<'a>(facts: &RetentionFacts<'a>) -> Option<&'a Manife
     newest.filter(|manifest| manifest.generation == facts.generation)
 }
 
-/// The oldest of the checkpoints that stay; `None` if there are too few for any to go.
-fn oldest_retained(facts: &RetentionFacts<'_>) -> Option<SlotNumber> {
+/// The slot from which on checkpoints stay; `None` if there are too few for any to go.
+fn stays_from(facts: &RetentionFacts<'_>) -> Option<SlotNumber> {
+    let retained = match facts.keep {
+        Keep::Newest(retained) => retained.get(),
+        Keep::Nothing => return Some(facts.log.next_slot()),
+    };
     let collected = |manifest: &Manifest| manifest.kind == CheckpointKind::Checkpoint;
     let good = facts
         .log
         .manifests_newest_first()
         .filter(|(slot, m)| collected(m) && !facts.damaged.contains(slot));
-    let retained = facts.retained.get();
     let kept: Vec<SlotNumber> = good.map(|(slot, _)| slot).take(retained).collect();
     // Fewer than wanted: whatever else is there stays, unless it was given up by a fresh start.
     let given_up = facts
@@ -136,7 +173,7 @@ fn oldest_retained(facts: &RetentionFacts<'_>) -> Option<SlotNumber> {
     }
 }
 
-fn may_go(slot: &Slot, oldest_retained: Option<SlotNumber>, facts: &RetentionFacts<'_>) -> bool {
+fn may_go(slot: &Slot, stays_from: Option<SlotNumber>, facts: &RetentionFacts<'_>) -> bool {
     let is_collected = match &slot.content {
         SlotContent::Manifest(manifest) => {
             manifest.kind == CheckpointKind::Checkpoint
@@ -150,7 +187,9 @@ fn may_go(slot: &Slot, oldest_retained: Option<SlotNumber>, facts: &RetentionFac
     // A damaged checkpoint that was passed over goes at once: the job has taken back its output and gone
     // on from an older one. Were its files repaired later, it would look like an ancestor of ours.
     let is_passed_over = facts.damaged.contains(&slot.number);
-    is_collected && (is_passed_over || oldest_retained.is_some_and(|oldest| slot.number < oldest))
+    is_collected
+        && !facts.left.contains(&slot.number)
+        && (is_passed_over || stays_from.is_some_and(|oldest| slot.number < oldest))
 }
 
 /// The last epoch of which a slot that does not read may name objects: somebody may yet repair it.

@@ -280,6 +280,12 @@ impl StageBackend {
         }
     }
 
+    /// Whether increments may follow the snapshot that a stage was restored from: all of it stands in
+    /// frames.
+    pub(crate) fn goes_on_with(&self, refs: &[SnapshotRef]) -> bool {
+        self.has_chain() && head_of(refs).len() == refs.len()
+    }
+
     /// An image is about to be frozen: until it is stored, what changes waits.
     pub(crate) fn begin_image(&self) {
         match &self.0 {

@@ -7,9 +7,9 @@
 //! object    := frame*
 //! frame     := tag: u8, length: u32, payload: [u8; length]
 //!
-//! tag 1, header   (opens each snapshot; a joined object has several)
+//! tag 1, header   (opens each object of a snapshot; a joined object has several)
 //!   layout: u8     1
-//!   logic: u8      1 values, 2 panes of windows, 3 sessions
+//!   logic: u8      1 values, 2 panes of windows, 3 sessions, 4 process
 //!   watermark: i64 the stage's watermark at the freeze, in ms; the greatest of all headers counts
 //!
 //! tag 2, clear    (forget the entries of the namespace whose key hashes are in the span)
@@ -28,6 +28,11 @@
 //!              table 0: the only table of the stage, end = 0
 //!              table 1: the pane that ends at `end`, values that have not fired
 //!              table 2: the pane that ends at `end`, values that have fired and may fire again
+//!              table 3: the value whose name has the xxh3-64 `end`
+//!              table 4: the map of that name
+//!              table 5: the list of that name, its bounds
+//!              table 6: the list of that name, its items
+//!              table 7: the timers of the stage, end = 0
 //! span      := first: u64, last: u64   (inclusive bounds of the routing hashes of the keys)
 //! ```
 //!
@@ -37,12 +42,18 @@
 //! Integrity is the business of the file around the object (length and checksum); what decodes
 //! here is checked all the same, and never trusted for the size of an allocation.
 
+#[cfg(feature = "rocksdb")]
+mod raw;
+mod reader;
+
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 use crate::key::{Key, hash_of};
 
+#[cfg(feature = "rocksdb")]
+pub(crate) use self::raw::RawEntries;
+use self::reader::Reader;
 use super::span::HashSpan;
 use super::types::State;
 
@@ -51,8 +62,10 @@ const HEADER: u8 = 1;
 const CLEAR: u8 = 2;
 const REMOVED: u8 = 3;
 const ENTRIES: u8 = 4;
-#[cfg(feature = "rocksdb")]
 const RAW: u8 = 5;
+
+/// The bytes of a header's frame, with which every object of a snapshot begins.
+pub(crate) const HEADER_LEN: usize = 1 + 4 + 10;
 
 /// Keys in one frame, at most.
 const FRAME_LIMIT: usize = 1_024;
@@ -66,6 +79,8 @@ pub(crate) enum LogicKind {
     Panes = 2,
     /// Sessions for each key.
     Sessions = 3,
+    /// Named states for each key, and timers.
+    Process = 4,
 }
 
 /// Which table of a stage.
@@ -77,6 +92,16 @@ pub(crate) enum Namespace {
     Waiting(i64),
     /// The pane with this end: what has fired, and may fire again.
     Fired(i64),
+    /// The value whose name has this checksum.
+    Value(u64),
+    /// The map whose name has this checksum.
+    Map(u64),
+    /// The bounds of the list whose name has this checksum.
+    Bounds(u64),
+    /// The items of the list whose name has this checksum.
+    Items(u64),
+    /// The timers.
+    Timers,
 }
 
 /// The frames that open a snapshot.
@@ -101,17 +126,23 @@ impl Preamble {
 /// Some of a frozen table, cloned, to be encoded elsewhere.
 pub(crate) struct FrozenPiece<K, V> {
     pub(crate) removed: Vec<K>,
+    /// Keys that nobody asks for any more, to be dropped with the piece.
+    pub(crate) unnamed: Vec<K>,
     /// Entries whose hashes are neighbours, nearly in order; no part is empty.
     pub(crate) entries: Vec<Vec<(K, V)>>,
+    /// How much of its budget the piece took.
+    pub(crate) cost: usize,
 }
 
 impl<K: Key, V: State> FrozenPiece<K, V> {
-    /// The number of entries.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.iter().map(Vec::len).sum()
+    /// The bytes of keys and values, beside what they hold on the heap.
+    pub(crate) fn size(&self) -> usize {
+        let entries: usize = self.entries.iter().map(Vec::len).sum();
+        entries * size_of::<(K, V)>() + self.removed.len() * size_of::<K>()
     }
 
     pub(crate) fn encode(mut self, namespace: Namespace, bytes: &mut Vec<u8>) -> Result<()> {
+        drop(self.unnamed);
         self.removed.sort_by_cached_key(hash_of);
         put(bytes, REMOVED, namespace, &self.removed, |key| key)?;
         for entries in &self.entries {
@@ -150,6 +181,11 @@ fn put_place(bytes: &mut Vec<u8>, namespace: Namespace, span: HashSpan) {
         Namespace::Whole => (0, 0),
         Namespace::Waiting(end) => (1, end),
         Namespace::Fired(end) => (2, end),
+        Namespace::Value(name) => (3, name.cast_signed()),
+        Namespace::Map(name) => (4, name.cast_signed()),
+        Namespace::Bounds(name) => (5, name.cast_signed()),
+        Namespace::Items(name) => (6, name.cast_signed()),
+        Namespace::Timers => (7, 0),
     };
     bytes.push(table);
     bytes.extend(end.to_le_bytes());
@@ -165,47 +201,6 @@ fn frame(bytes: &mut Vec<u8>, tag: u8, payload: impl FnOnce(&mut Vec<u8>)) {
     let length =
         u32::try_from(bytes.len() - at - 4).expect("1,024 entries of state take less than 4 GiB");
     bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
-}
-
-/// Entries as RocksDB holds them, on their way into a frame.
-#[cfg(feature = "rocksdb")]
-#[derive(Default)]
-pub(crate) struct RawEntries {
-    bytes: Vec<u8>,
-    span: Option<HashSpan>,
-    count: u32,
-}
-
-#[cfg(feature = "rocksdb")]
-impl RawEntries {
-    pub(crate) fn len(&self) -> usize {
-        self.count as usize
-    }
-
-    pub(crate) fn push(&mut self, hash: u64, key: &[u8], value: &[u8]) {
-        for part in [key, value] {
-            self.bytes.extend((part.len() as u32).to_le_bytes());
-            self.bytes.extend_from_slice(part);
-        }
-        self.span = Some(self.span.map_or(HashSpan::of(hash), |span| span.with(hash)));
-        self.count += 1;
-    }
-
-    /// Appends the frame, and begins the next one.
-    pub(crate) fn encode(&mut self, namespace: Namespace, bytes: &mut Vec<u8>) {
-        let Self {
-            bytes: entries,
-            span,
-            count,
-        } = std::mem::take(self);
-        if let Some(span) = span {
-            frame(bytes, RAW, |bytes| {
-                put_place(bytes, namespace, span);
-                bytes.extend(count.to_le_bytes());
-                bytes.extend(entries);
-            });
-        }
-    }
 }
 
 /// What a frame says, with its keys already narrowed to the reader's span.
@@ -232,6 +227,19 @@ pub(crate) fn read<K: Key, V: State>(
     owned: HashSpan,
     mut apply: impl FnMut(Frame<K, V>),
 ) -> Result<()> {
+    read_stored(object, kind, owned, |stored| {
+        apply(stored.decode(owned)?);
+        Ok(())
+    })
+}
+
+/// As [`read`], for stages whose tables have several types: the namespace says which.
+pub(crate) fn read_stored(
+    object: &[u8],
+    kind: LogicKind,
+    owned: HashSpan,
+    mut apply: impl FnMut(Stored<'_>) -> Result<()>,
+) -> Result<()> {
     let mut rest = Reader(object);
     let mut headed = false;
     while !rest.0.is_empty() {
@@ -239,7 +247,7 @@ pub(crate) fn read<K: Key, V: State>(
         let length = rest.u32()? as usize;
         let mut payload = Reader(rest.take(length)?);
         if tag == HEADER {
-            apply(Frame::Watermark(payload.header(kind)?));
+            apply(Stored::Watermark(payload.header(kind)?))?;
             headed = true;
             continue;
         }
@@ -247,41 +255,81 @@ pub(crate) fn read<K: Key, V: State>(
             return Err(corrupt("it does not begin with a header"));
         }
         let (namespace, span) = payload.place()?;
+        let table = StoredTable {
+            tag,
+            namespace,
+            span,
+            payload,
+        };
         match tag {
-            CLEAR => {
-                payload.end()?;
-                apply(Frame::Clear(namespace, span));
-            }
             REMOVED | ENTRIES if !span.overlaps(owned) => {}
-            REMOVED => {
-                let keys: Vec<K> = payload.items()?;
-                let keys = keys.into_iter().map(|key| (hash_of(&key), key));
-                let keys = keys.map(|(hash, key)| check(span, hash).map(|()| (hash, key)));
-                let keys = keys.filter(|item| {
-                    item.as_ref()
-                        .map_or(true, |(hash, _)| owned.contains(*hash))
-                });
-                apply(Frame::Removed(namespace, keys.collect::<Result<_>>()?));
-            }
-            ENTRIES => {
-                let entries: Vec<(K, V)> = payload.items()?;
-                let entries = entries
-                    .into_iter()
-                    .map(|(key, value)| (hash_of(&key), key, value));
-                let entries = entries
-                    .map(|(hash, key, value)| check(span, hash).map(|()| (hash, key, value)));
-                let entries = entries.filter(|item| {
-                    item.as_ref()
-                        .map_or(true, |(hash, ..)| owned.contains(*hash))
-                });
-                apply(Frame::Entries(namespace, entries.collect::<Result<_>>()?));
-            }
-            #[cfg(feature = "rocksdb")]
-            RAW => apply(Frame::Entries(namespace, payload.raw_items(span)?)),
+            CLEAR | REMOVED | ENTRIES => apply(Stored::Table(table))?,
+            RAW if cfg!(feature = "rocksdb") => apply(Stored::Table(table))?,
             other => return Err(corrupt(format!("there is no frame with tag {other}"))),
         }
     }
     Ok(())
+}
+
+/// A frame as it is stored.
+pub(crate) enum Stored<'a> {
+    /// The stage's watermark at the freeze.
+    Watermark(i64),
+    /// What happened in a table.
+    Table(StoredTable<'a>),
+}
+
+/// What happened in a table, whose types are not known yet.
+pub(crate) struct StoredTable<'a> {
+    tag: u8,
+    pub(crate) namespace: Namespace,
+    span: HashSpan,
+    payload: Reader<'a>,
+}
+
+impl Stored<'_> {
+    fn decode<K: Key, V: State>(self, owned: HashSpan) -> Result<Frame<K, V>> {
+        match self {
+            Self::Watermark(watermark) => Ok(Frame::Watermark(watermark)),
+            Self::Table(table) => table.decode(owned),
+        }
+    }
+}
+
+impl StoredTable<'_> {
+    /// What the frame says of a table of these types.
+    pub(crate) fn decode<K: Key, V: State>(mut self, owned: HashSpan) -> Result<Frame<K, V>> {
+        let (namespace, span) = (self.namespace, self.span);
+        if self.tag == CLEAR {
+            self.payload.end()?;
+            return Ok(Frame::Clear(namespace, span));
+        }
+        if self.tag == REMOVED {
+            let keys: Vec<K> = self.payload.items()?;
+            let keys = keys.into_iter().map(|key| (hash_of(&key), key));
+            let keys = keys.map(|(hash, key)| check(span, hash).map(|()| (hash, key)));
+            let keys = keys.filter(|item| {
+                item.as_ref()
+                    .map_or(true, |(hash, _)| owned.contains(*hash))
+            });
+            return Ok(Frame::Removed(namespace, keys.collect::<Result<_>>()?));
+        }
+        #[cfg(feature = "rocksdb")]
+        if self.tag == RAW {
+            return Ok(Frame::Entries(namespace, self.payload.raw_items(span)?));
+        }
+        let entries: Vec<(K, V)> = self.payload.items()?;
+        let entries = entries
+            .into_iter()
+            .map(|(key, value)| (hash_of(&key), key, value));
+        let entries =
+            entries.map(|(hash, key, value)| check(span, hash).map(|()| (hash, key, value)));
+        let entries = entries.filter(|item| {
+            item.as_ref()
+                .map_or(true, |(hash, ..)| owned.contains(*hash))
+        });
+        Ok(Frame::Entries(namespace, entries.collect::<Result<_>>()?))
+    }
 }
 
 /// A key outside of its frame's span would be lost or doubled on rescaling.
@@ -295,123 +343,4 @@ fn check(span: HashSpan, hash: u64) -> Result<()> {
 
 fn corrupt(what: impl std::fmt::Display) -> Error {
     Error::corrupt(format!("keyed snapshot: {what}"))
-}
-
-/// The bytes not yet read.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, n: usize) -> Result<&'a [u8]> {
-        let (taken, rest) = self
-            .0
-            .split_at_checked(n)
-            .ok_or_else(|| corrupt("it ends in the middle of a frame"))?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let (taken, rest) = self
-            .0
-            .split_first_chunk()
-            .ok_or_else(|| corrupt("it ends in the middle of a frame"))?;
-        self.0 = rest;
-        Ok(*taken)
-    }
-
-    fn u8(&mut self) -> Result<u8> {
-        Ok(u8::from_le_bytes(self.array()?))
-    }
-
-    fn u32(&mut self) -> Result<u32> {
-        Ok(u32::from_le_bytes(self.array()?))
-    }
-
-    fn u64(&mut self) -> Result<u64> {
-        Ok(u64::from_le_bytes(self.array()?))
-    }
-
-    fn i64(&mut self) -> Result<i64> {
-        Ok(i64::from_le_bytes(self.array()?))
-    }
-
-    fn end(&self) -> Result<()> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(corrupt("a frame is longer than what it holds"))
-        }
-    }
-
-    fn header(&mut self, kind: LogicKind) -> Result<i64> {
-        let (layout, logic, watermark) = (self.u8()?, self.u8()?, self.i64()?);
-        self.end()?;
-        if layout != LAYOUT {
-            let message = format!(
-                "keyed snapshot: layout {layout} is not known, this version reads layout {LAYOUT}"
-            );
-            return Err(Error::incompatible(message));
-        }
-        if logic != kind as u8 {
-            let message = format!(
-                "keyed snapshot: written by a stage of kind {logic}, read by one of kind {}",
-                kind as u8
-            );
-            return Err(Error::incompatible(message));
-        }
-        Ok(watermark)
-    }
-
-    fn place(&mut self) -> Result<(Namespace, HashSpan)> {
-        let (table, end) = (self.u8()?, self.i64()?);
-        let namespace = match (table, end) {
-            (0, 0) => Namespace::Whole,
-            (1, end) => Namespace::Waiting(end),
-            (2, end) => Namespace::Fired(end),
-            _ => return Err(corrupt(format!("there is no table {table}"))),
-        };
-        let span = HashSpan {
-            first: self.u64()?,
-            last: self.u64()?,
-        };
-        if span.first > span.last {
-            return Err(corrupt("a span is empty"));
-        }
-        Ok((namespace, span))
-    }
-
-    #[cfg(feature = "rocksdb")]
-    fn raw_items<K: Key, V: State>(&mut self, span: HashSpan) -> Result<Vec<(u64, K, V)>> {
-        let count = self.u32()?;
-        let mut entries = Vec::new();
-        for _ in 0..count {
-            let mut part = || {
-                let length = self.u32()? as usize;
-                self.take(length)
-            };
-            let (key, _) = super::rocks::take::<K>(part()?)?;
-            let (value, _) = super::rocks::take(part()?)?;
-            let hash = hash_of(&key);
-            check(span, hash)?;
-            entries.push((hash, key, value));
-        }
-        self.end()?;
-        Ok(entries)
-    }
-
-    fn items<T: DeserializeOwned>(&mut self) -> Result<Vec<T>> {
-        let count = self.u32()? as usize;
-        if count == 0 || count > FRAME_LIMIT {
-            return Err(corrupt(format!("a frame holds {count} items")));
-        }
-        let items: Vec<T> = bitcode::deserialize(self.0)
-            .map_err(|e| corrupt(format!("an item does not decode: {e}")))?;
-        if items.len() != count {
-            return Err(corrupt(format!(
-                "a frame holds {} items and says {count}",
-                items.len()
-            )));
-        }
-        Ok(items)
-    }
 }

@@ -5,7 +5,7 @@
 //! [`fire`](KeyedLogic::fire) when the watermark has moved, and at a barrier
 //! [`freeze`](KeyedLogic::freeze), which must not depend on the size of the state. The frozen
 //! image is then handed over piece by piece with [`copy_frozen`](KeyedLogic::copy_frozen),
-//! between batches; a piece that a record is about to change is copied before the change.
+//! between batches; an entry that a record is about to change is copied before the change.
 
 use super::backend::StageBackend;
 use crate::error::Result;
@@ -34,14 +34,29 @@ pub enum Progress {
 /// A piece of frozen state, to be encoded on another thread.
 ///
 /// Encoded pieces follow each other in one snapshot object; each is self-describing.
-pub struct FrozenChunk(Box<Encode>);
+pub struct FrozenChunk {
+    encode: Box<Encode>,
+    size: usize,
+}
 
 type Encode = dyn FnOnce(&mut Vec<u8>) -> Result<()> + Send;
 
 impl FrozenChunk {
     /// A chunk that appends its encoding to a buffer.
     pub fn new(encode: impl FnOnce(&mut Vec<u8>) -> Result<()> + Send + 'static) -> Self {
-        Self(Box::new(encode))
+        Self {
+            encode: Box::new(encode),
+            size: 0,
+        }
+    }
+
+    /// Notes how many bytes the chunk takes up in memory, beside what it holds on the heap: for figures.
+    pub fn of_size(self, size: usize) -> Self {
+        Self { size, ..self }
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.size
     }
 
     /// Appends the encoding of the chunk to `bytes`.
@@ -51,7 +66,7 @@ impl FrozenChunk {
     /// `Invalid` where the serde implementation of a state type refuses, or asks for what no
     /// binary format has (`#[serde(flatten)]`, `#[serde(untagged)]`).
     pub fn encode(self, bytes: &mut Vec<u8>) -> Result<()> {
-        (self.0)(bytes)
+        (self.encode)(bytes)
     }
 }
 
@@ -91,6 +106,22 @@ pub trait KeyedLogic: 'static {
     /// Emits what is due at `watermark`, about `budget` results a call (one key may overshoot).
     /// The watermark of successive calls never falls.
     fn fire(&mut self, watermark: i64, out: &mut Vec<Self::Out>, budget: usize) -> Progress;
+
+    /// Whether the stage goes by processing time, and so asks for [`tick`](Self::tick).
+    const USES_CLOCK: bool = false;
+
+    /// Moves the stage's processing time to `now`, in milliseconds since the Unix epoch, and emits what
+    /// is due at it, about `budget` results a call; cleans up a little. Called before the records of each
+    /// activation, so that a stage asks for no clock.
+    fn tick(&mut self, now: i64, out: &mut Vec<Self::Out>, budget: usize) -> Progress {
+        let _ = (now, out, budget);
+        Progress::Done
+    }
+
+    /// The processing time at which something is due next: the operator is woken for it.
+    fn next_tick(&mut self) -> Option<i64> {
+        None
+    }
 
     /// Takes the image that the next snapshot holds, in time that does not depend on the number of
     /// keys. The first snapshot of a chain is full; after one that came to nothing (failed, aborted),

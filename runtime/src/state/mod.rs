@@ -4,6 +4,7 @@
 //! [`KeyedLogic`]: the operator in `dataflow/` feeds it records and watermarks, and asks it to
 //! freeze when a barrier passes.
 
+mod accessors;
 #[cfg_attr(
     not(feature = "rocksdb"),
     expect(
@@ -13,9 +14,13 @@
     )
 )]
 mod backend;
+mod cells;
 mod chain;
+mod context;
 pub(crate) mod frames;
 mod logic;
+mod part;
+mod process;
 mod restore;
 #[cfg(feature = "rocksdb")]
 mod rocks;
@@ -35,18 +40,26 @@ mod table;
 mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
+mod timers;
+mod ttl;
 mod types;
 
+pub use accessors::{
+    ClearState, Declared, Kept, ListOf, ListState, MapOf, MapState, Present, ValueOf, ValueState,
+    list_state, map_state, value_state,
+};
 pub use backend::{Backend, StageBackend, WorkPlace};
 pub(crate) use backend::{Restoring, Taking};
 pub(crate) use chain::Chain;
+pub use context::{Context, RecordTime};
 pub use logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
-pub(crate) use restore::Former;
-#[cfg(test)]
-pub(crate) use restore::restore_from;
+pub use process::{NoTimers, OnTimer, Process};
+pub(crate) use restore::{Former, restore_from};
 pub use running::{Fold, Reduce};
 pub use store::StateStore;
 pub(crate) use table::Next;
 pub use table::{KeyedTable, Slot};
 pub(crate) use tables::{Begun, Extra, Piece, StateTable};
+pub use timers::{Timer, TimerKind};
+pub use ttl::{Forever, Lifetime, Ttl};
 pub use types::State;

@@ -15,7 +15,7 @@ use super::backend::StageBackend;
 use super::frames::{self, Frame, LogicKind, Namespace, Preamble};
 use super::logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
 use super::span::HashSpan;
-use super::tables::{Begun, StateTable};
+use super::tables::{Begun, Piece, StateTable};
 use super::types::State;
 
 /// A table whose snapshots stand alone: one value for each key.
@@ -57,6 +57,7 @@ impl<K: Key, V: State> Values<K, V> {
     fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk> {
         let preamble = self.preamble.take();
         let piece = self.table.copy_frozen(budget);
+        let size = piece.as_ref().map_or(0, Piece::size);
         (preamble.is_some() || piece.is_some()).then(|| {
             FrozenChunk::new(move |bytes| {
                 if let Some(preamble) = preamble {
@@ -64,6 +65,7 @@ impl<K: Key, V: State> Values<K, V> {
                 }
                 piece.map_or(Ok(()), |piece| piece.encode(Namespace::Whole, bytes))
             })
+            .of_size(size)
         })
     }
 

@@ -5,8 +5,15 @@
 //! last changed beside it in that line. A removal moves later entries back: nothing is left behind
 //! that a probe would have to pass.
 
+mod marks;
+mod reach;
+mod shape;
+
 use crate::key::{Key, hash_of};
 use crate::state::State;
+
+pub(super) use self::marks::Mark;
+use self::marks::Marks;
 
 /// The most buckets of a segment before it splits.
 const MOST_BUCKETS: usize = 16_384;
@@ -31,8 +38,8 @@ enum Bucket<K, V> {
     Full {
         /// The lowest bits of the hash: spares most comparisons of long keys that differ.
         tag: u16,
-        /// The lowest bits of the mark in which the entry was last changed. After 2^32 freezes an
-        /// old mark looks new, and an entry is copied once too often.
+        /// The mark in which the entry was last changed: so that a further change in it costs one
+        /// comparison.
         changed_in: u32,
         key: K,
         value: V,
@@ -40,17 +47,11 @@ enum Bucket<K, V> {
 }
 
 /// The entries whose hashes begin with the same `depth` bits.
-///
-/// `dirty_in` and `copied_in` are marks of the table, compared with its present one: a freeze
-/// moves the table's mark, and by that alone makes every segment frozen and clean.
 #[repr(align(64))]
 pub(super) struct Segment<K, V> {
     buckets: Box<[Bucket<K, V>]>,
     len: usize,
-    /// The last mark in which the segment stood in the list of dirty segments.
-    pub(super) dirty_in: u64,
-    /// The last mark for whose freeze the segment needs no more copying.
-    pub(super) copied_in: u64,
+    marks: Marks<K, V>,
     /// How many bits all hashes of the segment have in common.
     pub(super) depth: u32,
     /// The hash whose home is the first bucket.
@@ -63,15 +64,14 @@ pub(super) struct Segment<K, V> {
 
 impl<K: Key, V: State> Segment<K, V> {
     /// An empty segment for the hashes that begin with the `depth` bits of `prefix`, with room for
-    /// `capacity` entries, that owes the freeze of `mark` nothing.
-    pub(super) fn new(mark: u64, prefix: u64, depth: u32, capacity: usize) -> Self {
+    /// `capacity` entries, of which the freezes up to `mark` hold nothing.
+    pub(super) fn new(mark: u32, prefix: u64, depth: u32, capacity: usize) -> Self {
         // The least number of buckets whose room is `capacity`.
         let bucket_count = (capacity * 5).div_ceil(4);
         Self {
             buckets: (0..bucket_count).map(|_| Bucket::Empty).collect(),
             len: 0,
-            dirty_in: 0,
-            copied_in: mark,
+            marks: Marks::new(mark, bucket_count),
             depth,
             first: if depth == 0 {
                 0
@@ -83,19 +83,12 @@ impl<K: Key, V: State> Segment<K, V> {
         }
     }
 
-    /// Lays the homes of an empty segment over the interval in which its hashes lie, if that is
-    /// narrower than what their common bits say: a worker owns some of the key groups, and a
-    /// table of one segment would crowd its keys into that part of its buckets.
-    fn spread_over(&mut self, entries: &[(u64, (K, V), u32)]) {
-        let hashes = || entries.iter().map(|(hash, ..)| *hash);
-        let (Some(first), Some(last)) = (hashes().min(), hashes().max()) else {
-            return;
-        };
-        let buckets = self.buckets.len() as u128;
-        let width = u128::from(last - first) + 1;
-        if entries.len() >= FEW && width > buckets {
-            self.first = first;
-            self.scale = u64::try_from((buckets << 64) / width).unwrap_or(u64::MAX);
+    /// The last hash that begins with the bits of the segment.
+    pub(super) fn last_hash(&self) -> u64 {
+        let rest = u64::MAX.checked_shr(self.depth).unwrap_or(0);
+        match self.depth {
+            0 => rest,
+            depth => self.prefix << (64 - depth) | rest,
         }
     }
 
@@ -138,7 +131,7 @@ impl<K: Key, V: State> Segment<K, V> {
         &mut self,
         hash: u64,
         key: &K,
-        mark: u64,
+        mark: Mark,
         with: X,
         change: impl FnOnce(&mut V, X) -> R,
     ) -> Result<R, X> {
@@ -151,7 +144,10 @@ impl<K: Key, V: State> Segment<K, V> {
                     key: k,
                     value,
                 }) if is_key(hash, *tag, key, k) => {
-                    *changed_in = mark as u32;
+                    if *changed_in != mark.number {
+                        self.marks.first_change(at, mark, k, value);
+                        *changed_in = mark.number;
+                    }
                     return Ok(change(value, with));
                 }
                 Some(Bucket::Full { .. }) => at += 1,
@@ -179,23 +175,47 @@ impl<K: Key, V: State> Segment<K, V> {
         }
     }
 
-    /// The value in an occupied bucket, changed in a mark (while restoring: in mark 0).
+    /// The value in an occupied bucket, to be changed.
     #[inline]
-    pub(super) fn change(&mut self, bucket: usize, mark: u64) -> Option<&mut V> {
+    pub(super) fn change(&mut self, bucket: usize, mark: Mark) -> Option<&mut V> {
         match self.buckets.get_mut(bucket)? {
             Bucket::Full {
-                changed_in, value, ..
+                changed_in,
+                key,
+                value,
+                ..
             } => {
-                *changed_in = mark as u32;
+                if *changed_in != mark.number {
+                    self.marks.first_change(bucket, mark, key, value);
+                    *changed_in = mark.number;
+                }
                 Some(value)
             }
             Bucket::Empty => None,
         }
     }
 
-    /// Places a new entry that last changed in a mark; there must be [room](Self::has_room).
+    /// The value in an occupied bucket, to be replaced by what a later snapshot holds.
     #[inline]
-    pub(super) fn place(&mut self, hash: u64, entry: (K, V), changed_in: u32) -> usize {
+    pub(super) fn restored(&mut self, bucket: usize) -> Option<&mut V> {
+        match self.buckets.get_mut(bucket)? {
+            Bucket::Full { value, .. } => Some(value),
+            Bucket::Empty => None,
+        }
+    }
+
+    /// Places a new entry that last changed in a mark (restored ones: in mark 0); there must be
+    /// [room](Self::has_room).
+    #[inline]
+    pub(super) fn place(&mut self, hash: u64, entry: (K, V), changed_in: u32, mark: Mark) -> usize {
+        self.marks.turn_to(mark);
+        let at = self.put(hash, entry, changed_in);
+        self.marks.fill(at, changed_in, false);
+        at
+    }
+
+    #[inline]
+    fn put(&mut self, hash: u64, entry: (K, V), changed_in: u32) -> usize {
         let mut at = self.home(hash);
         while matches!(self.buckets[at], Bucket::Full { .. }) {
             at = self.next(at);
@@ -212,19 +232,23 @@ impl<K: Key, V: State> Segment<K, V> {
     }
 
     /// Takes the entry out of a bucket, if it is occupied. Entries behind it may move up to it.
-    pub(super) fn take(&mut self, bucket: usize) -> Option<(K, V)> {
+    pub(super) fn take(&mut self, bucket: usize, mark: Mark) -> Option<(K, V)> {
         let Bucket::Full { key, value, .. } =
             std::mem::replace(self.buckets.get_mut(bucket)?, Bucket::Empty)
         else {
             return None;
         };
         self.len -= 1;
+        self.marks.turn_to(mark);
+        self.marks.save(bucket, &key, &value);
+        self.marks.empty(bucket);
         let (mut hole, mut at) = (bucket, self.next(bucket));
         while let Some(home) = self.key(at).map(|key| self.home(hash_of(key))) {
             // An entry fills the hole if that lies between its home and its place, around the end.
             let count = self.buckets.len();
             if (at + count - home) % count >= (at + count - hole) % count {
                 self.buckets.swap(hole, at);
+                self.marks.relocate(at, hole);
                 hole = at;
             }
             at = self.next(at);
@@ -254,142 +278,44 @@ impl<K: Key, V: State> Segment<K, V> {
         self.buckets.len()
     }
 
-    /// Clones all entries.
-    pub(super) fn copy_all(&self) -> Vec<(K, V)> {
-        self.cloned(self.len, |_| true)
+    /// Notes the freezes up to a mark.
+    pub(super) fn turn_to(&mut self, mark: Mark) {
+        self.marks.turn_to(mark);
     }
 
-    /// Clones the entries that last changed in a mark.
-    pub(super) fn copy_changed(&self, mark: u64) -> Vec<(K, V)> {
-        let is_changed = |changed_in| changed_in == mark as u32;
-        let count = |bucket: &&Bucket<K, V>| match bucket {
-            Bucket::Full { changed_in, .. } => is_changed(*changed_in),
-            Bucket::Empty => false,
-        };
-        self.cloned(self.buckets.iter().filter(count).count(), is_changed)
-    }
-
-    fn cloned(&self, count: usize, is_wanted: impl Fn(u32) -> bool) -> Vec<(K, V)> {
-        let mut copied = Vec::with_capacity(count);
-        for bucket in &self.buckets {
-            if let Bucket::Full {
-                changed_in,
-                key,
-                value,
-                ..
-            } = bucket
-                && is_wanted(*changed_in)
-            {
+    /// Copies what the frozen image holds of the segment and was not handed over before, until
+    /// `budget` is used up: one for an entry, and a little for buckets passed over.
+    pub(super) fn copy_frozen(&mut self, budget: &mut usize) -> Vec<(K, V)> {
+        let mut copied = self.marks.take_saved();
+        copied.reserve_exact(self.marks.frozen_count().min(*budget).min(self.len));
+        let buckets = &self.buckets;
+        self.marks.copy_frozen(budget, |at| {
+            if let Some(Bucket::Full { key, value, .. }) = buckets.get(at) {
                 copied.push((key.clone(), value.clone()));
             }
-        }
+        });
         copied
     }
 
-    /// Whether the entries around the home of a hash stand too close, for which growing is no help.
-    pub(super) fn is_crowded(&self, hash: u64) -> bool {
-        let home = self.home(hash);
-        self.len > CROWD
-            && self.buckets[home..]
-                .iter()
-                .chain(&self.buckets[..home])
-                .take(CROWD)
-                .all(|bucket| matches!(bucket, Bucket::Full { .. }))
+    /// Whether all that the frozen image holds of the segment was handed over.
+    pub(super) fn is_copied(&self) -> bool {
+        self.marks.is_copied()
     }
 
-    /// Makes room for `capacity` entries, if it has less.
-    pub(super) fn reserve(&mut self, capacity: usize) {
-        if room_of(self.buckets.len()) < capacity {
-            self.resize(capacity);
-        }
-    }
-
-    /// Whether the next entry beyond the room is better off in two segments.
-    pub(super) fn is_full(&self) -> bool {
-        self.len >= FULL
-    }
-
-    /// Moves the entries to more buckets: twice as many while they are few, later a quarter more,
-    /// so that a large segment is never less than two thirds as full as it may be.
-    pub(super) fn grow(&mut self) {
-        let capacity = if self.len < 64 {
-            (self.len * 2).max(3)
-        } else {
-            // Not beyond what it will hold before it splits.
-            let quarter = self.len * 5 / 4;
-            if self.len < FULL {
-                quarter.min(FULL)
-            } else {
-                quarter
+    /// Counts the marks from `number` again: what changed in `last` has changed in it.
+    pub(super) fn restart_marks(&mut self, last: u32, number: u32) {
+        self.marks.restart(number);
+        for bucket in &mut self.buckets {
+            if let Bucket::Full { changed_in, .. } = bucket {
+                *changed_in = if *changed_in == last { number } else { 0 };
             }
-        };
-        self.resize(capacity);
-    }
-
-    fn resize(&mut self, capacity: usize) {
-        let mut grown = self.like(self.prefix, self.depth, capacity);
-        let entries: Vec<_> = self.drain().collect();
-        grown.spread_over(&entries);
-        for (hash, entry, changed_in) in entries {
-            grown.place(hash, entry, changed_in);
         }
-        *self = grown;
-    }
-
-    /// Splits off the entries whose hash goes on with a one behind the common bits.
-    pub(super) fn split(&mut self) -> Self {
-        let bit = 1 << (63 - self.depth);
-        let (depth, prefix) = (self.depth + 1, self.prefix << 1);
-        let roomy = |len: usize| (len * 5 / 4).min(FULL.max(len));
-        let upper_len = self
-            .buckets
-            .iter()
-            .filter(|bucket| match bucket {
-                Bucket::Full { key, .. } => hash_of(key) & bit != 0,
-                Bucket::Empty => false,
-            })
-            .count();
-        let mut upper = self.like(prefix | 1, depth, roomy(upper_len));
-        let mut lower = self.like(prefix, depth, roomy(self.len - upper_len));
-        for (hash, entry, changed_in) in self.drain() {
-            let half = if hash & bit == 0 {
-                &mut lower
-            } else {
-                &mut upper
-            };
-            half.place(hash, entry, changed_in);
-        }
-        *self = lower;
-        upper
-    }
-
-    /// An empty segment in the same marks.
-    fn like(&self, prefix: u64, depth: u32, capacity: usize) -> Self {
-        let mut other = Self::new(self.copied_in, prefix, depth, capacity);
-        other.dirty_in = self.dirty_in;
-        other
-    }
-
-    /// Takes out all entries, each with its hash and mark.
-    fn drain(&mut self) -> impl Iterator<Item = (u64, (K, V), u32)> + use<K, V> {
-        self.len = 0;
-        std::mem::take(&mut self.buckets)
-            .into_iter()
-            .filter_map(|bucket| match bucket {
-                Bucket::Full {
-                    changed_in,
-                    key,
-                    value,
-                    ..
-                } => Some((hash_of(&key), (key, value), changed_in)),
-                Bucket::Empty => None,
-            })
     }
 
     /// Bytes on the heap, for figures.
     #[cfg(test)]
     pub(super) fn allocated(&self) -> usize {
-        self.buckets.len() * size_of::<Bucket<K, V>>()
+        self.buckets.len() * size_of::<Bucket<K, V>>() + self.marks.allocated()
     }
 }
 

@@ -14,6 +14,12 @@ pub(crate) struct HashSpan {
 }
 
 impl HashSpan {
+    /// All hashes.
+    pub(crate) const ALL: Self = Self {
+        first: 0,
+        last: u64::MAX,
+    };
+
     /// The span of one hash.
     pub(crate) const fn of(hash: u64) -> Self {
         Self {

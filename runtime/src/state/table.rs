@@ -6,22 +6,24 @@
 //! the top bits come first, a segment is an interval of hashes, and its entries lie nearly in order:
 //! a snapshot taken segment by segment has each key group nearly in one piece, and sorts nothing.
 //!
-//! A freeze moves the table's mark and takes the list of dirty segments. A segment whose own mark
-//! is older belongs to the frozen image until it has been copied: by
-//! `copy_frozen`, a few segments a call, or by the first change to it,
-//! which copies it before it changes. So neither a freeze nor a change ever pauses for longer
-//! than one segment takes.
+//! A freeze moves the table's mark, and no more. What it froze is cloned by `copy_frozen`, about as
+//! many entries a call as the caller asks for, in the order of the hashes; and an entry that is about
+//! to change before that is cloned first, by itself. So neither a freeze nor a change ever pauses for
+//! the size of anything, and an increment costs what changed.
 
 mod image;
+mod reach;
 mod records;
+mod restore;
 
 use crate::key::{Key, hash_of};
 use crate::state::State;
 
 use self::image::Frozen;
+pub(crate) use self::reach::Cursor;
 pub(crate) use self::records::{Next, Records};
 use super::logic::SnapshotScope;
-use super::segment::Segment;
+use super::segment::{Mark, Segment};
 use super::span::HashSpan;
 
 /// The directory uses at most 25 bits: 32 M segments.
@@ -64,14 +66,9 @@ pub struct KeyedTable<K, V> {
     depth: u32,
     segments: Vec<Segment<K, V>>,
     len: usize,
-    /// The number of freezes, plus one.
-    mark: u64,
-    /// The segments that changed since the last freeze.
-    dirty: Vec<u32>,
-    /// The scope of the last freeze.
-    scope: SnapshotScope,
-    /// What of the frozen image is still to be copied.
-    frozen: Frozen<K, V>,
+    mark: Mark,
+    /// What of the frozen image is still to be handed over.
+    frozen: Frozen<K>,
     /// Keys removed since the last freeze that a snapshot may hold.
     removed: Vec<K>,
     /// Whether the next snapshot replaces all earlier ones, because too much was removed.
@@ -98,9 +95,10 @@ impl<K: Key, V: State> KeyedTable<K, V> {
             depth: 0,
             segments: Vec::new(),
             len: 0,
-            mark: 1,
-            dirty: Vec::new(),
-            scope: SnapshotScope::Full,
+            mark: Mark {
+                number: 1,
+                scope: SnapshotScope::Full,
+            },
             frozen: Frozen::nothing(),
             removed: Vec::new(),
             replaces: false,
@@ -138,12 +136,8 @@ impl<K: Key, V: State> KeyedTable<K, V> {
     /// If the slot is not of this table in its present shape.
     #[inline]
     pub fn at(&mut self, slot: Slot) -> &mut V {
-        let mark = self.mark;
-        if self.segments[slot.segment as usize].dirty_in != mark {
-            self.settle(slot.segment);
-        }
         self.segments[slot.segment as usize]
-            .change(slot.bucket as usize, mark)
+            .change(slot.bucket as usize, self.mark)
             .expect("a slot of this table in its present shape")
     }
 
@@ -167,12 +161,7 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         let Some(index) = self.directory.get(self.index_of(hash)).copied() else {
             return Err(with);
         };
-        let mark = self.mark;
-        let mut segment = &mut self.segments[index as usize];
-        if segment.dirty_in != mark {
-            segment = self.settle(index);
-        }
-        segment.change_key(hash, key, mark, with, change)
+        self.segments[index as usize].change_key(hash, key, self.mark, with, change)
     }
 
     /// The value of a key, to be changed, made first if the key is new.
@@ -202,10 +191,7 @@ impl<K: Key, V: State> KeyedTable<K, V> {
             if let [_] = self.segments[..] {
                 // Small tables lie in the nearest caches: what counts is the number of steps.
                 let mark = self.mark;
-                let mut segment = &mut self.segments[0];
-                if segment.dirty_in != mark {
-                    segment = self.settle(0);
-                }
+                let segment = &mut self.segments[0];
                 let Some((hash, key, with)) = records.by_ref().find_map(|record| {
                     let (key, with) = open(record);
                     let hash = hash_of(&key);
@@ -265,17 +251,14 @@ impl<K: Key, V: State> KeyedTable<K, V> {
     #[inline(never)]
     pub fn insert(&mut self, hash: u64, key: K, value: V) -> Slot {
         let segment = self.segment_with_room(hash);
-        if self.segments[segment as usize].dirty_in != self.mark {
-            self.settle(segment);
-        }
-        self.place(segment, hash, (key, value), self.mark)
+        self.place(segment, hash, (key, value), self.mark.number)
     }
 
     /// Removes a key.
     pub fn remove(&mut self, hash: u64, key: &K) -> Option<V> {
         let slot = self.find(hash, key)?;
-        self.at(slot);
-        let (key, value) = self.segments[slot.segment as usize].take(slot.bucket as usize)?;
+        let segment = &mut self.segments[slot.segment as usize];
+        let (key, value) = segment.take(slot.bucket as usize, self.mark)?;
         self.len -= 1;
         self.popped = (0, 0);
         if self.stored && !self.replaces {
@@ -296,14 +279,10 @@ impl<K: Key, V: State> KeyedTable<K, V> {
                 self.popped = (self.popped.0 + 1, 0);
                 continue;
             }
-            // A freeze may stand between two calls, in the middle of a segment.
-            if from.dirty_in != self.mark {
-                self.settle(self.popped.0 as u32);
-                continue;
-            }
             // From the end: so nothing stands behind an entry that would have to move.
             while self.popped.1 < from.bucket_count() {
-                if let Some(entry) = from.take(from.bucket_count() - 1 - self.popped.1) {
+                let last = from.bucket_count() - 1 - self.popped.1;
+                if let Some(entry) = from.take(last, self.mark) {
                     self.len -= 1;
                     self.replaces = self.stored;
                     return Some(entry);
@@ -322,8 +301,8 @@ impl<K: Key, V: State> KeyedTable<K, V> {
     }
 
     #[inline]
-    fn place(&mut self, segment: u32, hash: u64, entry: (K, V), mark: u64) -> Slot {
-        let bucket = self.segments[segment as usize].place(hash, entry, mark as u32);
+    fn place(&mut self, segment: u32, hash: u64, entry: (K, V), changed_in: u32) -> Slot {
+        let bucket = self.segments[segment as usize].place(hash, entry, changed_in, self.mark);
         self.len += 1;
         self.span = Some(self.span.map_or(HashSpan::of(hash), |span| span.with(hash)));
         self.popped = (0, 0);
@@ -333,26 +312,10 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         }
     }
 
-    /// Readies a segment for its first change since the last freeze: what the frozen image holds
-    /// of it is copied before the change.
-    #[cold]
-    #[inline(never)]
-    fn settle(&mut self, index: u32) -> &mut Segment<K, V> {
-        if let Some(copied) = self.copy_segment(index) {
-            self.frozen.copied.push_back(copied);
-        }
-        let segment = &mut self.segments[index as usize];
-        if segment.dirty_in != self.mark {
-            segment.dirty_in = self.mark;
-            self.dirty.push(index);
-        }
-        segment
-    }
-
     /// The segment for a hash, made first where there is none at all.
     fn segment_of(&mut self, hash: u64) -> u32 {
         if self.directory.is_empty() {
-            self.segments.push(Segment::new(self.mark, 0, 0, 0));
+            self.segments.push(Segment::new(self.mark.number, 0, 0, 0));
             self.directory.push(0);
         }
         self.directory[self.index_of(hash)]
@@ -368,22 +331,23 @@ impl<K: Key, V: State> KeyedTable<K, V> {
             if has_room && !splits {
                 return index;
             }
-            // The shape of a segment changes below, so that the frozen part of it goes first.
-            self.settle(index);
             if splits {
                 self.split(index, hash);
             } else {
+                self.segments[index as usize].turn_to(self.mark);
                 self.segments[index as usize].grow();
             }
         }
     }
 
     /// Whether a segment may be split: not where hashes are so unevenly spread that the directory
-    /// would outgrow the entries.
+    /// would outgrow the entries. Those of one key with much state have 16 bits in common, and are
+    /// worth a directory that tells them from others.
     fn may_split(&self, index: u32) -> bool {
         let depth = self.segments[index as usize].depth;
         let doubles = depth == self.depth;
-        depth < MAX_DEPTH && !(doubles && self.directory.len() >= 64 * self.segments.len())
+        let most = (64 * self.segments.len()).max(2 * self.len);
+        depth < MAX_DEPTH && !(doubles && self.directory.len() >= most)
     }
 
     fn split(&mut self, index: u32, hash: u64) {
@@ -393,9 +357,9 @@ impl<K: Key, V: State> KeyedTable<K, V> {
             self.depth += 1;
         }
         let upper = self.segments.len() as u32;
+        self.segments[index as usize].turn_to(self.mark);
         let split_off = self.segments[index as usize].split();
         self.segments.push(split_off);
-        self.dirty.push(upper);
         // The places of a segment are neighbours; the upper half of them goes to the new one.
         let count = 1 << (self.depth - depth);
         let first = self.index_of(hash) & !(count - 1);

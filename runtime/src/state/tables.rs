@@ -4,6 +4,8 @@
 //! batch where it counts ([`take_in`](StateTable::take_in)), so that a table in memory is as fast
 //! as if there were no other.
 
+use serde::Serialize;
+
 use crate::error::Result;
 use crate::key::Key;
 
@@ -11,9 +13,9 @@ use super::backend::{Home, StageBackend};
 use super::frames::{FrozenPiece, Namespace};
 use super::logic::SnapshotScope;
 #[cfg(feature = "rocksdb")]
-use super::rocks::{RocksPiece, RocksTable};
+use super::rocks::{RocksCursor, RocksPiece, RocksTable};
 use super::span::HashSpan;
-use super::table::{KeyedTable, Records, Slot};
+use super::table::{Cursor, KeyedTable, Records, Slot};
 use super::types::State;
 
 /// Keys with their values, in one of the backends.
@@ -24,7 +26,7 @@ pub(crate) enum StateTable<K, V> {
     Memory(KeyedTable<K, V>),
     /// In RocksDB, behind a write-back cache.
     #[cfg(feature = "rocksdb")]
-    Rocks(RocksTable<K, V>),
+    Rocks(Box<RocksTable<K, V>>),
 }
 
 /// The place of an entry, until the table is next asked for anything else.
@@ -35,6 +37,35 @@ pub(crate) enum Place {
     /// In the cache before RocksDB.
     #[cfg(feature = "rocksdb")]
     Cached(usize),
+}
+
+/// A key that is looked for, owned by somebody else or in parts. It is encoded as the key is.
+pub(crate) trait Sought<K>: Serialize + Copy {
+    /// Whether it is this one.
+    fn is(&self, other: &K) -> bool;
+
+    /// The key.
+    fn to_key(&self) -> K;
+}
+
+impl<K: Key> Sought<K> for &K {
+    #[inline]
+    fn is(&self, other: &K) -> bool {
+        *self == other
+    }
+
+    #[inline]
+    fn to_key(&self) -> K {
+        (*self).clone()
+    }
+}
+
+/// Where a walk round a table goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    memory: Cursor,
+    #[cfg(feature = "rocksdb")]
+    rocks: RocksCursor,
 }
 
 /// Some of a frozen table, on its way to where the backend keeps snapshots.
@@ -89,7 +120,7 @@ impl<K: Key, V: State> StateTable<K, V> {
                 Self::Memory(KeyedTable::new())
             }
             #[cfg(feature = "rocksdb")]
-            Home::Rocks(store) => Self::Rocks(RocksTable::new(store.clone(), namespace)),
+            Home::Rocks(store) => Self::Rocks(Box::new(RocksTable::new(store.clone(), namespace))),
         }
     }
 
@@ -143,11 +174,65 @@ impl<K: Key, V: State> StateTable<K, V> {
 
     /// The place of a key, if it is there.
     #[inline]
-    pub(crate) fn find(&mut self, hash: u64, key: &K) -> Option<Place> {
+    pub(crate) fn find(&mut self, hash: u64, key: impl Sought<K>) -> Option<Place> {
         match self {
-            Self::Memory(table) => table.find(hash, key).map(Place::Memory),
+            Self::Memory(table) => {
+                let found = table.find_by(hash, |other| key.is(other));
+                found.map(Place::Memory)
+            }
             #[cfg(feature = "rocksdb")]
             Self::Rocks(table) => table.find(hash, key).map(Place::Cached),
+        }
+    }
+
+    /// The value at a place, to be read.
+    #[inline]
+    pub(crate) fn look(&self, place: Place) -> Option<&V> {
+        match (self, place) {
+            (Self::Memory(table), Place::Memory(slot)) => table.peek(slot),
+            #[cfg(feature = "rocksdb")]
+            (Self::Rocks(table), Place::Cached(at)) => table.look(at),
+            #[cfg(feature = "rocksdb")]
+            _ => panic!("a place of another table"),
+        }
+    }
+
+    /// The value of a key, to be read while others read.
+    #[inline]
+    pub(crate) fn peek(&self, hash: u64, key: impl Sought<K>) -> Option<&V> {
+        match self {
+            Self::Memory(table) => table.peek(table.find_by(hash, |other| key.is(other))?),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(table) => table.peek(hash, key),
+        }
+    }
+
+    /// The entries whose hashes are in a span, and some of their neighbours, in no order.
+    pub(crate) fn near(&self, span: HashSpan) -> impl Iterator<Item = (&K, &V)> {
+        #[cfg(not(feature = "rocksdb"))]
+        {
+            let Self::Memory(table) = self;
+            table.near(span)
+        }
+        #[cfg(feature = "rocksdb")]
+        {
+            let (memory, rocks) = match self {
+                Self::Memory(table) => (Some(table.near(span)), None),
+                Self::Rocks(table) => (None, Some(table.near(span))),
+            };
+            let rocks = rocks.into_iter().flatten();
+            memory.into_iter().flatten().chain(rocks)
+        }
+    }
+
+    /// Goes on round the table by `steps` places, of which some are empty, and shows the entries there.
+    ///
+    /// An entry that moves meanwhile may be left out of a round, and comes in a later one.
+    pub(crate) fn walk(&self, from: &mut Walk, steps: usize, visit: impl FnMut(&K, &V)) {
+        match self {
+            Self::Memory(table) => table.walk(&mut from.memory, steps, visit),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(table) => table.walk(&mut from.rocks, steps, visit),
         }
     }
 
@@ -217,27 +302,39 @@ impl<K: Key, V: State> StateTable<K, V> {
         }
     }
 
-    /// Readies the look-ups of these keys, each with its hash, all at once.
+    /// Readies the look-ups of these keys, as many as there is room for, all at once. The number of
+    /// those that are ready is returned.
     #[inline]
-    pub(crate) fn look_ahead<'k>(&mut self, keys: impl Iterator<Item = &'k K>)
+    pub(crate) fn look_ahead<'k>(&mut self, keys: impl Iterator<Item = &'k K>) -> usize
     where
         K: 'k,
     {
         match self {
-            Self::Memory(_) => drop(keys),
+            Self::Memory(_) => {
+                drop(keys);
+                usize::MAX
+            }
             #[cfg(feature = "rocksdb")]
             Self::Rocks(table) => table.look_ahead(keys),
         }
     }
 
     /// Adds a key that is not in the table.
-    pub(crate) fn insert(&mut self, hash: u64, key: K, value: V) {
+    #[inline]
+    pub(crate) fn insert(&mut self, hash: u64, key: K, value: V) -> Place {
         match self {
-            Self::Memory(table) => {
-                table.insert(hash, key, value);
-            }
+            Self::Memory(table) => Place::Memory(table.insert(hash, key, value)),
             #[cfg(feature = "rocksdb")]
-            Self::Rocks(table) => table.insert(hash, key, value),
+            Self::Rocks(table) => Place::Cached(table.insert(hash, key, value)),
+        }
+    }
+
+    /// Removes a key that is there, whatever its value is.
+    pub(crate) fn erase(&mut self, hash: u64, key: K) {
+        match self {
+            Self::Memory(table) => drop(table.remove(hash, &key)),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(table) => table.erase(hash, key),
         }
     }
 
@@ -308,12 +405,35 @@ impl<K: Key, V: State> StateTable<K, V> {
 }
 
 impl<K: Key, V: State> Piece<K, V> {
-    /// The number of entries.
-    pub(crate) fn len(&self) -> usize {
+    /// How much of its budget the piece took.
+    pub(crate) fn cost(&self) -> usize {
         match self {
-            Self::Memory(piece) => piece.len(),
+            Self::Memory(piece) => piece.cost,
             #[cfg(feature = "rocksdb")]
             Self::Rocks(piece) => piece.len(),
+        }
+    }
+
+    /// The bytes of keys and values, beside what they hold on the heap.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Memory(piece) => piece.size(),
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(piece) => piece.len() * size_of::<(K, V)>(),
+        }
+    }
+
+    /// Leaves out entries that nobody asks for any more, where the piece is part of all there is.
+    pub(crate) fn retain(&mut self, is_live: impl Fn(&V) -> bool) {
+        match self {
+            Self::Memory(piece) => {
+                for entries in &mut piece.entries {
+                    entries.retain(|(_, value)| is_live(value));
+                }
+            }
+            // What RocksDB has of them is not taken back by leaving them out.
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(_) => drop(is_live),
         }
     }
 

@@ -13,8 +13,8 @@ use crate::error::Result;
 use crate::ids::{Epoch, Generation, StageId, SubtaskId, WorkerIndex};
 use crate::protocol::testing::bare_manifest;
 use crate::protocol::{
-    Location, Manifest, RetentionFacts, SlotContent, SnapshotKind, SnapshotRef, SubtaskSnapshot,
-    Verification, plan_cleanup,
+    Keep, Location, Manifest, RetentionFacts, SlotContent, SnapshotKind, SnapshotRef,
+    SubtaskSnapshot, Verification, plan_cleanup,
 };
 use crate::storage::log::{
     ClaimRequest, Claimed, LogWriter, Publication, claim, list_state, read_log,
@@ -109,10 +109,11 @@ fn clean_up(writer: &mut LogWriter) -> Result<()> {
     let plan = plan_cleanup(&RetentionFacts {
         log: writer.log(),
         objects: &objects,
-        retained: NonZeroUsize::MIN,
+        keep: Keep::Newest(NonZeroUsize::MIN),
         generation: writer.generation(),
         open_epochs: &[],
         damaged: &BTreeSet::new(),
+        left: writer.left(),
     });
     cleanup::execute(&plan, writer)
 }

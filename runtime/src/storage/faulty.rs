@@ -137,6 +137,16 @@ impl FaultyDisk {
             .map(<[u8]>::to_vec)
     }
 
+    /// The paths of all files that a power loss would leave, sorted; not an operation.
+    pub fn durable_paths(&self) -> Vec<PathBuf> {
+        self.lock().image.durable_paths()
+    }
+
+    /// What a power loss would leave of a file; not an operation.
+    pub fn peek_durable(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
+        self.lock().image.durable(path.as_ref()).map(<[u8]>::to_vec)
+    }
+
     /// Replaces the content of a file durably, as a failing disk would; not an operation.
     pub fn corrupt(&self, path: impl AsRef<Path>, bytes: &[u8]) {
         self.lock().image.corrupt(path.as_ref(), bytes);

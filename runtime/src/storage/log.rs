@@ -118,7 +118,7 @@ pub fn claim(storage: Arc<dyn CheckpointStorage>, request: &ClaimRequest<'_>) ->
             role: SlotRole::Claim,
         };
         let slot = log.next_slot();
-        match create_slot(&*storage, slot, &mine, &encode_claim(&claim))? {
+        match create_slot(&*storage, slot, &mine, &encode_claim(&claim))?.occupant {
             Occupant::Own => {}
             Occupant::OwnEarlier(_) | Occupant::Other(_) => continue,
         }
@@ -130,6 +130,7 @@ pub fn claim(storage: Arc<dyn CheckpointStorage>, request: &ClaimRequest<'_>) ->
         let mut log = read_log(&*storage)?;
         log.slots.retain(|found| found.number <= slot);
         let known = log.slots.iter().map(|slot| slot.number).collect();
+        log.leave_out_latecomers();
         let writer = LogWriter {
             storage,
             job: job.to_owned(),
@@ -137,7 +138,8 @@ pub fn claim(storage: Arc<dyn CheckpointStorage>, request: &ClaimRequest<'_>) ->
             next: slot.next(),
             known,
             log,
-            unknown: None,
+            left: BTreeSet::new(),
+            unknown: Vec::new(),
         };
         return Ok(Claimed {
             next_epoch: known_epoch.next(),
@@ -178,8 +180,10 @@ pub struct LogWriter {
     known: BTreeSet<SlotNumber>,
     /// The log as this run knows it: as it was claimed, with what was published and deleted since.
     log: LogView,
-    /// The manifest whose publication has an unknown outcome.
-    unknown: Option<Box<Manifest>>,
+    /// Slots whose deletion was tried with an unknown outcome.
+    left: BTreeSet<SlotNumber>,
+    /// The manifests whose publication has an unknown outcome: one of them, at most, is in the next slot.
+    unknown: Vec<Manifest>,
 }
 
 impl LogWriter {
@@ -198,9 +202,9 @@ impl LogWriter {
         &self.storage
     }
 
-    /// The epoch whose publication was tried with an unknown outcome: nothing of it may be deleted.
-    pub fn unknown_epoch(&self) -> Option<Epoch> {
-        self.unknown.as_ref().map(|manifest| manifest.epoch)
+    /// The epochs whose publication was tried with an unknown outcome: nothing of them may be deleted.
+    pub fn unknown_epochs(&self) -> impl Iterator<Item = Epoch> {
+        self.unknown.iter().map(|manifest| manifest.epoch)
     }
 
     /// The log up to the last publication of this run: what recovery chooses from, and retention.
@@ -240,25 +244,58 @@ impl LogWriter {
                     manifest.epoch
                 ))
             };
-            match create_slot(&*self.storage, slot, &mine, &bytes) {
+            match self.create(slot, &mine, &bytes) {
                 Ok(Occupant::Own) => {
-                    self.advance(Box::new(manifest.clone()));
+                    self.advance(manifest.clone());
                     return Ok(Publication::Published { slot });
                 }
-                // The publication before this one had succeeded after all.
-                Ok(Occupant::OwnEarlier(epoch)) => match self.unknown.take() {
-                    Some(earlier) if earlier.epoch == epoch => self.advance(earlier),
-                    Some(_) | None => {
+                // A publication before this one had succeeded after all: not always the last one.
+                Ok(Occupant::OwnEarlier(epoch)) => {
+                    let earlier = self.unknown.iter().position(|m| m.epoch == epoch);
+                    let Some(earlier) = earlier.map(|at| self.unknown.swap_remove(at)) else {
                         return Err(Error::internal(format!("slot {slot} holds epoch {epoch}")));
-                    }
-                },
+                    };
+                    self.advance(earlier);
+                }
                 Ok(Occupant::Other(by)) => return Ok(Publication::Fenced { by }),
                 Err(error) => {
-                    self.unknown = Some(Box::new(manifest.clone()));
+                    if self.unknown.iter().all(|m| m.epoch != manifest.epoch) {
+                        self.unknown.push(manifest.clone());
+                    }
                     return Err(context(error));
                 }
             }
         }
+    }
+
+    /// Creates the next slot, or says who has it.
+    ///
+    /// If there was any doubt, the slot may be a hole: an earlier create had succeeded, unknown to this
+    /// run, and a newer run has deleted what it made. That run's claim stands above the hole, always.
+    fn create(&self, slot: SlotNumber, mine: &SlotAuthor, bytes: &[u8]) -> Result<Occupant> {
+        let Attempted { occupant, attempts } = create_slot(&*self.storage, slot, mine, bytes)?;
+        let is_in_doubt = attempts > 1 || !self.unknown.is_empty();
+        if is_in_doubt
+            && let Some(above) = list_slots(&*self.storage)?.range(slot.next()..).next_back()
+        {
+            let author = self.author_of(*above)?;
+            // Whatever it is, it is none of this run's: those end where this one tries to go on.
+            let by = author.map_or(mine.generation.next(), |author| author.generation);
+            return Ok(Occupant::Other(by));
+        }
+        Ok(occupant)
+    }
+
+    /// Whether no other run has claimed behind this one, which has published nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if one has, `Unavailable` if the storage does not answer.
+    pub fn check_not_overtaken(&self) -> Result<()> {
+        let listed = list_slots(&*self.storage)?;
+        // A claim in a hole below is none: whoever made it tries again at the end.
+        let above = listed.range(self.next..).next();
+        above.map_or(Ok(()), |slot| Err(self.fenced(*slot)))
     }
 
     /// Whether this run is still the newest, by a fresh list of the log.
@@ -268,48 +305,84 @@ impl LogWriter {
     /// `Fenced` if it is not, `Unavailable` if the storage does not answer.
     pub fn check_newest(&self) -> Result<()> {
         let mut known = self.known.clone();
-        if self.unknown.is_some() && self.is_own(self.next)? {
+        if !self.unknown.is_empty() && self.is_own(self.next)? {
             known.insert(self.next);
         }
-        may_delete(&known, &list_slots(&*self.storage)?).map_err(|slot| {
-            Error::fenced(format!(
-                "generation {} of the job `{}` is no longer the newest: another run wrote slot {slot} of {}",
-                self.generation(),
-                self.job,
-                self.storage.place()
-            ))
-        })
+        let listed = list_slots(&*self.storage)?;
+        // A create that was given up long ago may have landed in a hole: that is no newer run, and no claim.
+        for slot in listed
+            .range(..self.next)
+            .filter(|slot| !self.known.contains(slot))
+        {
+            if self.is_manifest(*slot)? {
+                known.insert(*slot);
+            }
+        }
+        may_delete(&known, &listed).map_err(|slot| self.fenced(slot))
+    }
+
+    fn fenced(&self, slot: SlotNumber) -> Error {
+        Error::fenced(format!(
+            "generation {} of the job `{}` is no longer the newest: another run wrote slot {slot} of {}",
+            self.generation(),
+            self.job,
+            self.storage.place()
+        ))
     }
 
     /// Whether a slot is there and was written by this run.
     fn is_own(&self, slot: SlotNumber) -> Result<bool> {
-        let bytes = self.storage.read(&names::slot(slot))?;
-        let author = bytes.and_then(|bytes| codec::author_of(&bytes).ok());
         let run = (self.author.generation, self.author.nonce);
+        let author = self.author_of(slot)?;
         Ok(author.is_some_and(|author| (author.generation, author.nonce) == run))
+    }
+
+    fn is_manifest(&self, slot: SlotNumber) -> Result<bool> {
+        let author = self.author_of(slot)?;
+        Ok(author.is_some_and(|author| author.role == SlotRole::Manifest))
+    }
+
+    /// Who wrote a slot, if it is there and says so.
+    fn author_of(&self, slot: SlotNumber) -> Result<Option<SlotAuthor>> {
+        let bytes = self.storage.read(&names::slot(slot))?;
+        Ok(bytes.and_then(|bytes| codec::author_of(&bytes).ok()))
     }
 
     /// Deletes slots, oldest first. A slot whose deletion fails is left to the next run: had a claim
     /// taken its place meanwhile, a second try would delete the claim.
     pub(super) fn delete_slots(&mut self, slots: &[SlotNumber]) -> Result<()> {
-        self.log.slots.retain(|slot| !slots.contains(&slot.number));
         let names: Vec<String> = slots.iter().copied().map(names::slot).collect();
+        // CRASH: until it is known to be gone, a manifest counts as being there, with all that it names.
+        self.left.extend(slots);
         self.storage.delete(&names)?;
         for slot in slots {
             self.known.remove(slot);
+            self.left.remove(slot);
         }
+        self.log.slots.retain(|slot| !slots.contains(&slot.number));
         Ok(())
     }
 
-    fn advance(&mut self, published: Box<Manifest>) {
+    /// The slots whose deletion was tried with an unknown outcome.
+    pub fn left(&self) -> &BTreeSet<SlotNumber> {
+        &self.left
+    }
+
+    fn advance(&mut self, published: Manifest) {
         self.known.insert(self.next);
         self.log.slots.push(Slot {
             number: self.next,
-            content: SlotContent::Manifest(published),
+            content: SlotContent::Manifest(Box::new(published)),
         });
         self.next = self.next.next();
-        self.unknown = None;
+        self.unknown.clear();
     }
+}
+
+/// What came of creating a slot.
+struct Attempted {
+    occupant: Occupant,
+    attempts: usize,
 }
 
 /// Creates a slot if it is free, and says who has it.
@@ -321,12 +394,15 @@ fn create_slot(
     slot: SlotNumber,
     mine: &SlotAuthor,
     bytes: &[u8],
-) -> Result<Occupant> {
+) -> Result<Attempted> {
     let name = names::slot(slot);
     let mut attempts = 1;
     loop {
         match storage.create(&name, bytes) {
-            Ok(Creation::Created) => return Ok(Occupant::Own),
+            Ok(Creation::Created) => {
+                let occupant = Occupant::Own;
+                return Ok(Attempted { occupant, attempts });
+            }
             Ok(Creation::AlreadyExists) => break,
             Err(error) if attempts == MAX_CREATE_ATTEMPTS => {
                 return Err(error.context(format!("whether `{name}` was written is unknown")));
@@ -340,7 +416,10 @@ fn create_slot(
         ))
     })?;
     match codec::author_of(&found) {
-        Ok(author) => Ok(judge_occupant(mine, &author)),
+        Ok(author) => Ok(Attempted {
+            occupant: judge_occupant(mine, &author),
+            attempts,
+        }),
         Err(reason) => Err(Error::corrupt(format!(
             "`{name}` in {} is occupied: {reason}",
             storage.place()

@@ -8,6 +8,8 @@
 //! | [`Disk`], [`RealDisk`], [`FaultyDisk`] | files and names, and what a power loss leaves of them |
 //! | [`CheckpointStorage`], [`LocalStorage`], [`MemoryStorage`] | named objects, "create if absent" |
 //! | [`WorkDir`] | directories that do not outlive the run |
+//! | [`CheckpointLocation`], [`TransferLimits`] | a directory or a URL, and the limits of what travels there |
+//! | `RemoteStorage` (feature `object-store`) | named objects in an object store |
 //! | [`frame`], [`names`] | the envelope and the names of all that is stored |
 //! | [`log`] | claims and manifests |
 //! | [`snapshots`] | state objects, and whether they are whole |
@@ -22,13 +24,21 @@ pub mod frame;
 #[cfg(test)]
 mod golden_tests;
 mod local;
+mod location;
 pub mod log;
 pub mod names;
-mod nonce;
+pub(crate) mod nonce;
 mod objects;
+#[cfg(feature = "object-store")]
+mod remote;
 pub mod snapshots;
+mod transfers;
 
 pub use disk::{Disk, DiskFile};
 pub use faulty::FaultyDisk;
 pub use local::{LocalStorage, RealDisk, WorkDir};
+pub use location::CheckpointLocation;
 pub use objects::{CheckpointStorage, Creation, MemoryStorage};
+#[cfg(feature = "object-store")]
+pub use remote::RemoteStorage;
+pub use transfers::TransferLimits;

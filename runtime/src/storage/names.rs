@@ -89,6 +89,12 @@ pub fn parse_state_object(name: &str) -> Option<StateObject> {
     })
 }
 
+/// The name of the object by which an object store shows that it creates only what is absent.
+#[cfg(feature = "object-store")]
+pub(super) const fn probe() -> &'static str {
+    "probe/create-if-absent"
+}
+
 /// The name of an unfinished file: `unique` tells runs apart, `count` the files of one run.
 pub fn temporary(unique: u64, count: u64) -> String {
     format!("{TEMPORARY_DIR}/{unique:016x}-{count}")

@@ -38,7 +38,8 @@ pub trait CheckpointStorage: fmt::Debug + Send + Sync {
     /// call is listed; one that comes or goes during the call may be.
     fn list(&self, dir: &str) -> Result<Vec<String>>;
 
-    /// Deletes objects in this order; durably gone on return. A name that is not there is fine.
+    /// Deletes objects: slots of the log first and in this order, then the others in any. They are
+    /// durably gone on return. A name that is not there is fine.
     fn delete(&self, names: &[String]) -> Result<()>;
 
     /// Gives an object a second name in the file system, for somebody who only reads it; false where

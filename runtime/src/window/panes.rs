@@ -303,7 +303,7 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
                 let Some(piece) = table.copy_frozen(left) else {
                     return true;
                 };
-                left = left.saturating_sub(piece.len().max(1));
+                left = left.saturating_sub(piece.cost().max(1));
                 pieces.push((namespace, piece));
             }
             false
@@ -326,6 +326,7 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
             }
             self.frozen.pop_front();
         }
+        let size = pieces.iter().map(|(_, piece)| piece.size()).sum();
         (preamble.is_some() || !pieces.is_empty()).then(|| {
             FrozenChunk::new(move |bytes| {
                 if let Some(preamble) = preamble {
@@ -335,6 +336,7 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
                     .into_iter()
                     .try_for_each(|(namespace, piece)| piece.encode(namespace, bytes))
             })
+            .of_size(size)
         })
     }
 
@@ -407,7 +409,12 @@ fn restored<K: Key, A: State>(
 ) {
     let end = match namespace {
         // Written by no stage of this kind; there is nothing that it could mean.
-        Namespace::Whole => return,
+        Namespace::Whole
+        | Namespace::Value(_)
+        | Namespace::Map(_)
+        | Namespace::Bounds(_)
+        | Namespace::Items(_)
+        | Namespace::Timers => return,
         Namespace::Waiting(end) | Namespace::Fired(end) => end,
     };
     let slot = panes.open(grid.start_of(end), end);

@@ -17,7 +17,7 @@ use crate::schema::Schema;
 use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
 use crate::state::span::HashSpan;
 use crate::state::{
-    Extra, FrozenChunk, KeyedLogic, Progress, SnapshotScope, StageBackend, State, StateTable,
+    Extra, FrozenChunk, KeyedLogic, Piece, Progress, SnapshotScope, StageBackend, State, StateTable,
 };
 
 use super::aggregator::MergingAggregator;
@@ -337,6 +337,7 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
     fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk> {
         let preamble = self.preamble.take();
         let piece = self.table.copy_frozen(budget);
+        let size = piece.as_ref().map_or(0, Piece::size);
         (preamble.is_some() || piece.is_some()).then(|| {
             FrozenChunk::new(move |bytes| {
                 if let Some(preamble) = preamble {
@@ -344,6 +345,7 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
                 }
                 piece.map_or(Ok(()), |piece| piece.encode(Namespace::Whole, bytes))
             })
+            .of_size(size)
         })
     }
 

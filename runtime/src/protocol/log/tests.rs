@@ -1,4 +1,5 @@
 use super::*;
+use crate::protocol::testing::bare_manifest;
 
 fn claim(number: u64, generation: u64) -> Slot {
     let claim = Claim {
@@ -141,4 +142,25 @@ fn a_log_of_another_job_is_not_claimed() {
     let error = may_claim(&log, "other", "ckpt").expect_err("another job's");
     assert_eq!(error.kind(), crate::ErrorKind::Invalid);
     assert!(error.message().contains("`job`"), "{error}");
+}
+
+#[test]
+fn a_manifest_above_what_the_claim_behind_it_knew_of_is_a_latecomer() {
+    let manifest = |number, epoch| Slot {
+        number: SlotNumber(number),
+        content: SlotContent::Manifest(Box::new(bare_manifest(1, epoch))),
+    };
+    let claim_of = |number, known| damaged(number, Some(author(2, 0, known, SlotRole::Claim)));
+    let mut log = LogView {
+        slots: vec![
+            claim(0, 1),
+            manifest(1, 7),
+            manifest(2, 8),
+            claim_of(3, 7),
+            manifest(4, 9),
+        ],
+    };
+    log.leave_out_latecomers();
+    let left: Vec<u64> = log.slots.iter().map(|slot| slot.number.0).collect();
+    assert_eq!(left, [0, 1, 3, 4]);
 }

@@ -8,10 +8,12 @@ use crate::protocol::{SnapshotKind, SnapshotRef, SubtaskSnapshot};
 struct Case {
     log: LogView,
     objects: Vec<StateObject>,
+    /// How many stay; 0 at the end of a job that keeps nothing.
     retained: usize,
     generation: u64,
     open: Vec<Epoch>,
     damaged: BTreeSet<SlotNumber>,
+    left: BTreeSet<SlotNumber>,
 }
 
 impl Default for Case {
@@ -23,6 +25,7 @@ impl Default for Case {
             generation: 1,
             open: Vec::new(),
             damaged: BTreeSet::new(),
+            left: BTreeSet::new(),
         }
     }
 }
@@ -62,10 +65,11 @@ fn check(case: Case, slots: &[u64], objects: &[&str]) {
     let plan = plan_cleanup(&RetentionFacts {
         log: &case.log,
         objects: &case.objects,
-        retained: NonZeroUsize::new(case.retained).expect("a case retains something"),
+        keep: NonZeroUsize::new(case.retained).map_or(Keep::Nothing, Keep::Newest),
         generation: Generation(case.generation),
         open_epochs: &case.open,
         damaged: &case.damaged,
+        left: &case.left,
     });
     let expected: Vec<SlotNumber> = slots.iter().copied().map(SlotNumber).collect();
     assert_eq!(plan.slots(), expected);
@@ -290,5 +294,76 @@ fn what_a_fresh_start_gave_up_goes_after_its_first_checkpoint_however_many_are_r
         },
         &[1, 2],
         &["g1e1"],
+    );
+}
+
+#[test]
+fn a_job_that_keeps_nothing_leaves_claims_and_savepoints() {
+    let mut savepoint = bare_manifest(1, 2);
+    savepoint.kind = CheckpointKind::Savepoint;
+    let log = log_of([
+        claim(1),
+        naming(1, 1, &["g1e1"]),
+        SlotContent::Manifest(Box::new(savepoint)),
+        naming(1, 3, &["g1e1", "g1e3"]),
+    ]);
+    let objects = vec![object(1, 1), object(1, 2), object(1, 3)];
+    let case = |open| Case {
+        log: log.clone(),
+        objects: objects.clone(),
+        retained: 0,
+        open,
+        ..Case::default()
+    };
+    check(case(vec![]), &[1, 3], &["g1e1", "g1e2", "g1e3"]);
+    // What may still become a checkpoint stays whole.
+    check(case(vec![Epoch(3)]), &[1], &["g1e2"]);
+}
+
+#[test]
+fn a_run_that_has_no_checkpoint_of_its_own_deletes_nothing_at_its_end() {
+    let log = log_of([claim(1), manifest(1, 1), claim(2)]);
+    let case = Case {
+        log,
+        retained: 0,
+        generation: 2,
+        ..Case::default()
+    };
+    check(case, &[], &[]);
+}
+
+#[test]
+fn what_is_kept_at_the_end_depends_on_how_the_job_ended() {
+    let mut settings = CheckpointSettings::default();
+    for end in [JobEnd::Success, JobEnd::Cancel] {
+        assert_eq!(keep_at_end(end, &settings), None);
+    }
+    settings.on_success = AtEnd::Delete;
+    assert_eq!(keep_at_end(JobEnd::Success, &settings), Some(Keep::Nothing));
+    assert_eq!(keep_at_end(JobEnd::Cancel, &settings), None);
+    settings.on_cancel = AtEnd::Delete;
+    assert_eq!(keep_at_end(JobEnd::Cancel, &settings), Some(Keep::Nothing));
+}
+
+/// The simulation's seed 81073: the deletion of a manifest failed, the run forgot it, and its next cleanup
+/// deleted the objects that it named.
+#[test]
+fn a_manifest_whose_deletion_is_in_doubt_stays_with_what_it_names() {
+    let log = log_of([
+        claim(1),
+        naming(1, 1, &["g1e1"]),
+        naming(1, 2, &["g1e2"]),
+        naming(1, 3, &["g1e3"]),
+    ]);
+    let objects = vec![object(1, 1), object(1, 2), object(1, 3)];
+    check(
+        Case {
+            log,
+            objects,
+            left: BTreeSet::from([SlotNumber(1)]),
+            ..Case::default()
+        },
+        &[2],
+        &["g1e2"],
     );
 }

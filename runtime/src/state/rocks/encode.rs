@@ -5,10 +5,15 @@
 //! namespace := 0                                       the only table of the stage
 //!            | 1, end: i64                             the pane that ends at `end`: what has not fired
 //!            | 2, end: i64                             of it, what has fired
+//!            | 3, name: u64                            the value whose name has this checksum
+//!            | 4, name: u64                            the map
+//!            | 5, name: u64                            the bounds of the list
+//!            | 6, name: u64                            the items of the list
+//!            | 7                                       the timers
 //! value := value, extra                                extra: what a stage remembers beside it
 //! ```
 //!
-//! `end` is big-endian with its highest bit flipped, so that ends are in order. Keys and values are
+//! `end` is big-endian with its highest bit flipped, so that ends are in order; `name` is big-endian. Keys and values are
 //! in the `postcard` encoding (version 1), which has one encoding for equal keys.
 
 use serde::Serialize;
@@ -21,6 +26,11 @@ use crate::state::span::HashSpan;
 const WHOLE: u8 = 0;
 const WAITING: u8 = 1;
 const FIRED: u8 = 2;
+const VALUE: u8 = 3;
+const MAP: u8 = 4;
+const BOUNDS: u8 = 5;
+const ITEMS: u8 = 6;
+const TIMERS: u8 = 7;
 
 /// What the keys of a namespace begin with.
 pub(crate) fn prefix_of(namespace: Namespace) -> Vec<u8> {
@@ -29,10 +39,16 @@ pub(crate) fn prefix_of(namespace: Namespace) -> Vec<u8> {
         prefix.extend((end ^ i64::MIN).to_be_bytes());
         prefix
     };
+    let named = |tag: u8, name: u64| [&[tag][..], &name.to_be_bytes()].concat();
     match namespace {
         Namespace::Whole => vec![WHOLE],
         Namespace::Waiting(end) => pane(WAITING, end),
         Namespace::Fired(end) => pane(FIRED, end),
+        Namespace::Value(name) => named(VALUE, name),
+        Namespace::Map(name) => named(MAP, name),
+        Namespace::Bounds(name) => named(BOUNDS, name),
+        Namespace::Items(name) => named(ITEMS, name),
+        Namespace::Timers => vec![TIMERS],
     }
 }
 
@@ -42,6 +58,18 @@ pub(crate) fn parse(stored: &[u8]) -> Result<(Namespace, u64, &[u8])> {
         let (tag, rest) = stored.split_first()?;
         let (namespace, rest) = match *tag {
             WHOLE => (Namespace::Whole, rest),
+            TIMERS => (Namespace::Timers, rest),
+            VALUE | MAP | BOUNDS | ITEMS => {
+                let (name, rest) = rest.split_first_chunk()?;
+                let name = u64::from_be_bytes(*name);
+                let namespace = match *tag {
+                    VALUE => Namespace::Value(name),
+                    MAP => Namespace::Map(name),
+                    BOUNDS => Namespace::Bounds(name),
+                    _ => Namespace::Items(name),
+                };
+                (namespace, rest)
+            }
             WAITING | FIRED => {
                 let (end, rest) = rest.split_first_chunk()?;
                 let end = i64::from_be_bytes(*end) ^ i64::MIN;
@@ -122,6 +150,12 @@ mod tests {
             Namespace::Waiting(i64::MAX),
             Namespace::Fired(-5),
             Namespace::Fired(7),
+            Namespace::Value(1),
+            Namespace::Value(u64::MAX),
+            Namespace::Map(0),
+            Namespace::Bounds(7),
+            Namespace::Items(7),
+            Namespace::Timers,
         ];
         let mut keys = Vec::new();
         for namespace in namespaces {
@@ -157,7 +191,15 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_key_are_corrupt() {
-        for bytes in [&[][..], &[0], &[3; 20], &[1; 16], &[0; 8]] {
+        for bytes in [
+            &[][..],
+            &[0],
+            &[8; 20],
+            &[1; 16],
+            &[3; 16],
+            &[0; 8],
+            &[7; 8],
+        ] {
             assert!(parse(bytes).is_err(), "{bytes:?}");
         }
     }

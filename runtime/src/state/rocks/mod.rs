@@ -12,6 +12,7 @@
 //! The one rule: from a freeze until RocksDB's checkpoint is taken (the *window*), no change of the
 //! next epoch reaches the database. What exceeds the cache meanwhile waits.
 
+mod aside;
 mod cache;
 mod encode;
 mod files;
@@ -24,5 +25,5 @@ mod tests;
 pub(crate) use encode::take;
 pub(crate) use files::Upload;
 pub(crate) use store::{Settings, Store, Stores};
-pub(crate) use table::{RocksPiece, RocksTable};
+pub(crate) use table::{RocksCursor, RocksPiece, RocksTable};
 pub(crate) use takeover::{Part, read_into, take_over};

@@ -8,12 +8,14 @@
 //! not hold needs no look-up at all.
 
 mod image;
+mod near;
 mod pop;
 mod room;
 
 use std::sync::Arc;
 
 use self::image::Frozen;
+use super::aside::Aside;
 use super::cache::{Cache, Change, Entry};
 use super::encode::{prefix_of, put, put_key, take};
 use super::store::{Store, of_rocksdb};
@@ -22,9 +24,10 @@ use crate::key::{Key, hash_of};
 use crate::state::State;
 use crate::state::frames::Namespace;
 use crate::state::table::Records;
-use crate::state::tables::{Begun, Extra};
+use crate::state::tables::{Begun, Extra, Sought};
 
 pub(crate) use self::image::RocksPiece;
+pub(crate) use self::near::RocksCursor;
 
 /// No bucket: a key that was in neither place when the batch began.
 const NOWHERE: usize = usize::MAX;
@@ -36,6 +39,8 @@ pub(crate) struct RocksTable<K, V> {
     prefix: Vec<u8>,
     extra: Option<Extra<V>>,
     cache: Cache<K, V>,
+    /// What was read while nothing in the cache could move.
+    aside: Aside<K, V>,
     /// Entries in the cache that are not removed.
     live: usize,
     below: Below,
@@ -77,11 +82,17 @@ struct Lookup {
 
 impl<K: Key, V: State> RocksTable<K, V> {
     pub(crate) fn new(store: Arc<Store>, namespace: Namespace) -> Self {
+        let cache = match namespace {
+            // All parts of a key are asked for together.
+            Namespace::Map(_) => Cache::ordered(),
+            _ => Cache::new(),
+        };
         Self {
             store,
             prefix: prefix_of(namespace),
             extra: None,
-            cache: Cache::new(),
+            cache,
+            aside: Aside::new(),
             live: 0,
             below: Below::Nothing,
             mark: 1,
@@ -113,10 +124,20 @@ impl<K: Key, V: State> RocksTable<K, V> {
         self.live
     }
 
-    pub(crate) fn find(&mut self, hash: u64, key: &K) -> Option<usize> {
-        let at = self.fetch(hash, key)?;
-        self.cache.at(at)?.value.as_ref()?;
+    pub(crate) fn find(&mut self, hash: u64, key: impl Sought<K>) -> Option<usize> {
+        self.absorb();
+        let at = match self.cache.find_by(hash, |other| key.is(other)) {
+            Some(at) => at,
+            None if self.below == Below::More => self.fetch(hash, key)?,
+            None => return None,
+        };
+        self.look(at)?;
         Some(at)
+    }
+
+    /// The value of a bucket, to be read.
+    pub(crate) fn look(&self, at: usize) -> Option<&V> {
+        self.cache.look(at)?.value.as_ref()
     }
 
     /// The value of a bucket that [`find`](Self::find) gave.
@@ -126,8 +147,8 @@ impl<K: Key, V: State> RocksTable<K, V> {
     }
 
     pub(crate) fn get(&mut self, hash: u64, key: &K) -> Option<&V> {
-        let at = self.fetch(hash, key)?;
-        self.cache.at(at)?.value.as_ref()
+        let at = self.find(hash, key)?;
+        self.look(at)
     }
 
     pub(crate) fn change<X, R>(
@@ -152,8 +173,20 @@ impl<K: Key, V: State> RocksTable<K, V> {
     }
 
     /// Adds a key that is not in the table.
-    pub(crate) fn insert(&mut self, hash: u64, key: K, value: V) {
-        self.put(hash, key, value);
+    pub(crate) fn insert(&mut self, hash: u64, key: K, value: V) -> usize {
+        self.absorb();
+        self.put(hash, key, value)
+    }
+
+    /// Removes a key that is there, without asking RocksDB for its value.
+    pub(crate) fn erase(&mut self, hash: u64, key: K) {
+        self.absorb();
+        if self.cache.find(hash, &key).is_some() || self.below != Below::More {
+            self.remove(hash, &key);
+        } else {
+            self.make_room(1);
+            self.add(hash, key, None);
+        }
     }
 
     pub(crate) fn remove(&mut self, hash: u64, key: &K) -> Option<V> {
@@ -194,20 +227,18 @@ impl<K: Key, V: State> RocksTable<K, V> {
                 };
                 let Some(at) = at else {
                     let begun = begin(key, with);
-                    self.place(*hash, begun.key, Some(begun.value));
+                    self.add(*hash, begun.key, Some(begun.value));
                     if let Some((key, said)) = begun.said {
                         done(key, said);
                     }
                     continue;
                 };
-                let entry = self.touch(at);
-                if let Some(value) = &mut entry.value {
+                if let Some(value) = &mut self.touch(at).value {
                     let said = change(value, with);
                     done(key, said);
                 } else {
                     let begun = begin(key, with);
-                    entry.value = Some(begun.value);
-                    self.live += 1;
+                    self.revive(at, begun.value);
                     if let Some((key, said)) = begun.said {
                         done(key, said);
                     }
@@ -219,11 +250,13 @@ impl<K: Key, V: State> RocksTable<K, V> {
     }
 
     /// Fetches what the cache does not hold of these keys, as far as there is room for it.
-    pub(crate) fn look_ahead<'k>(&mut self, keys: impl Iterator<Item = &'k K>) {
-        if self.below == Below::More {
-            let keys: Vec<&K> = keys.take(self.block()).collect();
-            self.look_up(keys.len(), |at| keys[at]);
+    pub(crate) fn look_ahead<'k>(&mut self, keys: impl Iterator<Item = &'k K>) -> usize {
+        if self.below != Below::More {
+            return self.block();
         }
+        let keys: Vec<&K> = keys.take(self.block()).collect();
+        self.look_up(keys.len(), |at| keys[at]);
+        keys.len()
     }
 
     /// Finds the buckets of `count` keys, having fetched what was not in the cache.
@@ -231,6 +264,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
     where
         K: 'k,
     {
+        self.absorb();
         self.make_room(count);
         let Lookup {
             found,
@@ -279,18 +313,21 @@ impl<K: Key, V: State> RocksTable<K, V> {
         let values = store.get_sorted(groups().map(|group| &keys[group[0].0.clone()]));
         let mut encoded = None;
         for (group, value) in groups().zip(values) {
-            let Some(value) = value.map_err(of_rocksdb)? else {
-                continue;
-            };
-            encoded = Some(group[0].0.len() + value.len());
+            let value = value.map_err(of_rocksdb)?;
+            if let Some(value) = &value {
+                encoded = Some(group[0].0.len() + value.len());
+                self.live += 1;
+                self.popped.begin_again();
+            }
+            // A key that is not there has an entry, too: it is not asked for again.
+            let value = value.map(|value| decode(&value, self.extra));
             let entry = Entry {
                 key: key(group[0].1).clone(),
-                value: Some(decode(&value, self.extra)?),
+                value: value.transpose()?,
                 change: Change::None,
-                recent: true,
+                recent: true.into(),
             };
             let bucket = self.cache.place(found[group[0].1].0, entry);
-            self.live += 1;
             for (_, record) in group {
                 found[*record].1 = bucket;
             }
@@ -301,39 +338,47 @@ impl<K: Key, V: State> RocksTable<K, V> {
         Ok(())
     }
 
-    /// The bucket of a key, fetched first if need be.
-    fn fetch(&mut self, hash: u64, key: &K) -> Option<usize> {
-        let at = self.cache.find(hash, key);
-        if at.is_some() || self.below != Below::More {
-            return at;
-        }
-        let one = std::slice::from_ref(key);
-        self.look_up(1, |at| &one[at]);
-        let (_, at) = *self.lookup.found.first()?;
-        (at != NOWHERE).then_some(at)
+    /// Fetches a key that is not in the cache.
+    fn fetch(&mut self, hash: u64, key: impl Sought<K>) -> Option<usize> {
+        let value = self.store.keep(self.read(hash, key))?;
+        self.make_room(1);
+        Some(self.place(hash, key.to_key(), value, Change::None))
     }
 
     /// Adds a key that is not in the table, of which RocksDB may not know yet that it was removed.
     fn put(&mut self, hash: u64, key: K, value: V) -> usize {
         if let Some(at) = self.cache.find(hash, &key) {
-            self.touch(at).value = Some(value);
-            self.live += 1;
+            self.revive(at, value);
             return at;
         }
         self.make_room(1);
-        self.place(hash, key, Some(value))
+        self.add(hash, key, Some(value))
     }
 
-    /// Places a changed entry; there must be room.
-    fn place(&mut self, hash: u64, key: K, value: Option<V>) -> usize {
-        self.changed = true;
-        self.live += usize::from(value.is_some());
+    /// Gives a key that the cache holds, though it is not in the table, a value.
+    fn revive(&mut self, at: usize, value: V) {
+        self.touch(at).value = Some(value);
+        self.live += 1;
         self.popped.begin_again();
+    }
+
+    /// Places an entry that RocksDB does not know; there must be room.
+    fn add(&mut self, hash: u64, key: K, value: Option<V>) -> usize {
+        self.changed = true;
+        self.place(hash, key, value, Change::In(self.mark))
+    }
+
+    /// Places an entry; there must be room.
+    fn place(&mut self, hash: u64, key: K, value: Option<V>, change: Change) -> usize {
+        if value.is_some() {
+            self.live += 1;
+            self.popped.begin_again();
+        }
         let entry = Entry {
             key,
             value,
-            change: Change::In(self.mark),
-            recent: true,
+            change,
+            recent: true.into(),
         };
         self.cache.place(hash, entry)
     }
@@ -342,7 +387,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
     #[inline]
     fn touch(&mut self, at: usize) -> &mut Entry<K, V> {
         let entry = self.cache.at(at).expect("the bucket of an entry");
-        entry.recent = true;
+        entry.recent.set(true);
         if entry.change != Change::In(self.mark) {
             if self.frozen.holds(entry.change) {
                 self.frozen.copy(entry);
@@ -360,6 +405,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
             store.keep(store.delete_all(&self.prefix));
         }
         self.cache.clear();
+        self.aside = Aside::new();
         (self.live, self.below) = (0, Below::Nothing);
         self.popped = pop::Popped::default();
         self.account();

@@ -302,6 +302,18 @@ fn in_frames(world: &World, refs: &[SnapshotRef]) -> HashMap<u64, String> {
     found
 }
 
+/// A key that was popped and comes back took its old place, at which the hand had been already: the window
+/// fired without it.
+#[test]
+fn a_key_that_comes_back_while_a_table_is_emptied_is_popped_too() {
+    let mut run = Run::new();
+    run.append(0, 300);
+    run.step(&Step::Freeze);
+    run.step(&Step::Pop(100));
+    run.append(0, 300);
+    assert!(contents(run.table) == run.model);
+}
+
 #[test]
 fn the_parts_of_several_databases_become_one() {
     let mut run = Run::new();

@@ -59,6 +59,15 @@ impl Image {
         self.live.keys().cloned().collect()
     }
 
+    pub(super) fn durable_paths(&self) -> Vec<PathBuf> {
+        self.durable.keys().cloned().collect()
+    }
+
+    pub(super) fn durable(&self, path: &Path) -> Option<&[u8]> {
+        let inode = self.durable.get(path)?;
+        Some(&self.inodes[inode.0].durable)
+    }
+
     pub(super) fn read(&self, path: &Path) -> io::Result<&[u8]> {
         Ok(&self.inodes[self.find(path)?.0].live)
     }

@@ -1,3 +1,5 @@
+mod doubt;
+
 use std::sync::Mutex;
 
 use super::*;
@@ -306,83 +308,6 @@ fn a_publication_that_succeeded_though_the_storage_failed_is_recognised() {
             slot: SlotNumber(2)
         }
     );
-}
-
-/// Makes the next publication's outcome unknown, with the manifest written or not.
-fn publish_in_doubt(
-    failing: &Arc<Interrupted>,
-    writer: &mut LogWriter,
-    epoch: u64,
-    is_written: bool,
-) {
-    let again = Arc::downgrade(failing);
-    let fail_again = move || {
-        if let Some(storage) = again.upgrade() {
-            storage.before(|| Err(Error::unavailable("still away")));
-        }
-        Err(Error::unavailable("the answer was lost"))
-    };
-    if is_written {
-        failing.after(fail_again);
-    } else {
-        failing.before(fail_again);
-    }
-    let manifest = manifest_of(writer, epoch);
-    let error = writer.publish(&manifest).expect_err("twice no answer");
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.message().contains("unknown"), "{error}");
-    assert_eq!(writer.unknown_epoch(), Some(Epoch(epoch)));
-    writer
-        .check_newest()
-        .expect("its own slot is no other run's");
-}
-
-#[test]
-fn a_publication_in_doubt_is_repeated_with_the_same_manifest() {
-    for is_written in [true, false] {
-        let failing = Interrupted::new(&MemoryStorage::new());
-        let storage: Arc<dyn CheckpointStorage> = failing.clone();
-        let mut writer = claimed(&storage);
-        publish_in_doubt(&failing, &mut writer, 1, is_written);
-        assert_eq!(
-            publish(&mut writer, 1),
-            Publication::Published {
-                slot: SlotNumber(1)
-            }
-        );
-        assert_eq!(writer.unknown_epoch(), None);
-        assert_eq!(slots(&storage), [0, 1]);
-    }
-}
-
-#[test]
-fn a_publication_in_doubt_is_settled_by_that_of_a_later_epoch() {
-    for (is_written, expected) in [(true, vec![0, 1, 2]), (false, vec![0, 1])] {
-        let failing = Interrupted::new(&MemoryStorage::new());
-        let storage: Arc<dyn CheckpointStorage> = failing.clone();
-        let mut writer = claimed(&storage);
-        publish_in_doubt(&failing, &mut writer, 1, is_written);
-        let published = publish(&mut writer, 2);
-        assert!(matches!(published, Publication::Published { .. }));
-        assert_eq!(slots(&storage), expected);
-        assert_eq!(*writer.log(), read_log(&*storage).expect("read"));
-        assert_eq!(writer.unknown_epoch(), None);
-    }
-}
-
-#[test]
-fn a_run_in_doubt_that_was_overtaken_deletes_nothing_and_is_fenced() {
-    let failing = Interrupted::new(&MemoryStorage::new());
-    let storage: Arc<dyn CheckpointStorage> = failing.clone();
-    let mut writer = claimed(&storage);
-    publish_in_doubt(&failing, &mut writer, 1, false);
-    let new = claimed(&storage);
-    assert_eq!(
-        writer.check_newest().expect_err("overtaken").kind(),
-        ErrorKind::Fenced
-    );
-    let by = new.generation();
-    assert_eq!(publish(&mut writer, 1), Publication::Fenced { by });
 }
 
 #[test]

@@ -30,6 +30,12 @@ impl Part {
     }
 }
 
+/// The run that began a staged file, by its name; `None` for a name that is not ours.
+pub(super) fn staged_by(name: &str) -> Option<Generation> {
+    let (generation, _) = name.strip_prefix('g')?.split_once('-')?;
+    generation.parse().ok().map(Generation)
+}
+
 /// A finished file with the epochs whose rows it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Finished {

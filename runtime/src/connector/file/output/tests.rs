@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::connector::file::{File, Roll};
 use crate::connector::testing::{permit, sink_context};
 use crate::connector::{
-    Barrier, Prepared, Sink, SinkContext, SinkGuarantee, SinkWriter, Transactional,
+    Barrier, Committable, Prepared, Sink, SinkContext, SinkGuarantee, SinkWriter, Transactional,
 };
 use crate::error::{ErrorKind, Result};
 use crate::ids::{Epoch, Generation, WorkerIndex};
@@ -275,6 +275,43 @@ fn a_directory_belongs_to_one_stage_of_one_job() {
         .inspect(&context)
         .expect_err("a damaged owner record");
     assert_eq!(error.kind(), ErrorKind::Corrupt);
+}
+
+/// The simulation's seed 559: a run slept before it discarded what no checkpoint named, and woke up when a newer
+/// run had staged output of its own.
+#[test]
+fn an_overtaken_run_removes_nothing_of_a_newer_one() {
+    let disk = FaultyDisk::new();
+    let old = sink_context(&disk, 1, 0);
+    let new = SinkContext {
+        generation: old.generation.next(),
+        ..old.clone()
+    };
+    let sink = File::jsonl::<u64>("out");
+    let (output, committer) = (
+        transactional::<u64>(&sink),
+        transactional::<u64>(&sink).committer(&new),
+    );
+    let mut writer = Sink::open(&sink, &new).expect("an empty directory");
+    let mut prepare = |epoch| {
+        writer.write(epoch).expect("the disk works");
+        let prepared = barrier::<u64>(&mut writer, epoch, Barrier::Open);
+        prepared.expect("the disk works").committables
+    };
+    let (first, second) = (prepare(1), prepare(2));
+    let commit = |part: &[Committable]| {
+        committer
+            .commit(&permit(2), &part[0])
+            .expect("nothing is lost");
+    };
+    commit(&first);
+    output.take_back(&old, Epoch(0)).expect("the disk works");
+    output
+        .discard_staged(&old, &[], &[])
+        .expect("the disk works");
+    output.clear(&old).expect("the disk works");
+    commit(&second);
+    assert_eq!(visible(&disk).len(), 2);
 }
 
 #[test]

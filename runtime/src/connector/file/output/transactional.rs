@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::names::Finished;
+use super::names::{Finished, staged_by};
 use super::owner;
 use super::place::{Place, failed};
 use super::writer::{FileCommittable, Unfinished};
 use crate::connector::{Committable, Committer, OutputFacts, SinkContext, Transactional};
 use crate::error::{Error, Result};
-use crate::ids::Epoch;
+use crate::ids::{Epoch, Generation};
 use crate::protocol::CommitPermit;
 
 /// The output of a file sink.
@@ -51,7 +51,7 @@ impl Transactional for FileOutput {
         let (later, within): (Vec<_>, Vec<_>) = place
             .visible()?
             .into_iter()
-            .filter(|file| file.last > kept)
+            .filter(|file| file.last > kept && file.part.generation <= context.generation)
             .partition(|file| file.first > kept);
         if !within.is_empty() {
             hide(&place, &within)?;
@@ -68,14 +68,18 @@ impl Transactional for FileOutput {
 
     fn clear(&self, context: &SinkContext) -> Result<()> {
         let place = self.place(context)?;
-        let visible = place.visible()?;
+        // Staged files first: what is visible then, no older run can add to.
+        remove_staged(&place, context.generation, &BTreeSet::new())?;
+        let mut visible = place.visible()?;
+        visible.retain(|file| file.part.generation <= context.generation);
         for file in &visible {
             place.remove(&place.visible_path(*file))?;
         }
-        if !visible.is_empty() {
-            place.sync_dir(&place.dir)?;
+        if visible.is_empty() {
+            Ok(())
+        } else {
+            place.sync_dir(&place.dir)
         }
-        remove_staged(&place, &BTreeSet::new())
     }
 
     fn discard_staged(
@@ -103,7 +107,7 @@ impl Transactional for FileOutput {
                     .staged_name(self.extension),
             );
         }
-        remove_staged(&place, &kept)
+        remove_staged(&place, context.generation, &kept)
     }
 
     fn finish(&self, context: &SinkContext, unfinished: &[u8]) -> Result<Vec<Committable>> {
@@ -151,8 +155,9 @@ fn hide(place: &Place, files: &[Finished]) -> Result<()> {
     place.sync_dir(&place.dir)
 }
 
-/// Removes staged files but those whose names are kept, and what an interrupted claim left.
-fn remove_staged(place: &Place, kept: &BTreeSet<String>) -> Result<()> {
+/// Removes staged files but those whose names are kept and those of later runs, and what an interrupted
+/// claim left.
+fn remove_staged(place: &Place, generation: Generation, kept: &BTreeSet<String>) -> Result<()> {
     let (hidden, staging) = (place.hidden(), place.staging());
     for name in place
         .list(&hidden)?
@@ -162,10 +167,11 @@ fn remove_staged(place: &Place, kept: &BTreeSet<String>) -> Result<()> {
         place.remove(&hidden.join(name))?;
     }
     let mut removed = false;
+    let is_later = |name: &str| staged_by(name).is_some_and(|by| by > generation);
     for name in place
         .list(&staging)?
         .iter()
-        .filter(|name| !kept.contains(*name))
+        .filter(|name| !kept.contains(*name) && !is_later(name))
     {
         place.remove(&staging.join(name))?;
         removed = true;

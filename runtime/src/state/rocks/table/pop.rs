@@ -75,7 +75,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
     /// Whether RocksDB holds a key that the cache does not know.
     fn holds_more(&self) -> Result<bool> {
         let mut entries = self.store.db.raw_iterator();
-        entries.seek(self.begin());
+        entries.seek(self.stored_from());
         while let Some(stored) = entries.key().filter(|key| key.starts_with(&self.prefix)) {
             let (_, hash, key) = parse(stored)?;
             if self.cache.find(hash, &take(key)?.0).is_none() {
@@ -88,7 +88,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
     }
 
     /// Where RocksDB is read from.
-    fn begin(&self) -> &[u8] {
+    fn stored_from(&self) -> &[u8] {
         if self.popped.cursor.is_empty() {
             &self.prefix
         } else {
@@ -132,7 +132,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
         let most = REFILL.min(self.block());
         self.make_room(most);
         let store = Arc::clone(&self.store);
-        let begin = self.begin().to_vec();
+        let begin = self.stored_from().to_vec();
         let mut entries = store.db.raw_iterator();
         entries.seek(&begin);
         let mut refilled = Vec::new();
@@ -156,7 +156,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
                     key,
                     value: Some(decode(value, self.extra)?),
                     change: Change::In(self.mark),
-                    recent: true,
+                    recent: true.into(),
                 };
                 refilled.push(self.cache.place(hash, entry));
                 self.live += 1;

@@ -37,6 +37,11 @@ impl<K: Key, V: State> RocksTable<K, V> {
         self.account();
     }
 
+    /// Whether so many entries fit beside all that is there.
+    pub(super) fn fits(&self, count: usize) -> bool {
+        self.store.excess(count * self.cost()) == 0
+    }
+
     /// Evicts about `count` entries that were not looked at for the longest time.
     fn evict(&mut self, mut count: usize) -> Result<()> {
         let settled = self.store.is_settled();
@@ -53,7 +58,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
             let Some(entry) = self.cache.at(at) else {
                 continue;
             };
-            if std::mem::take(&mut entry.recent) {
+            if entry.recent.take() {
                 continue;
             }
             if !is_known(entry.change, self.mark, settled) {

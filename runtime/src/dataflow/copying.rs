@@ -1,0 +1,128 @@
+//! The copying of a frozen image between batches, in slices of bounded time.
+//!
+//! How long an entry takes depends on its type, and how many entries there are to be found on what
+//! changed: so that the portion of a slice follows the time that the last one took.
+
+use std::time::Duration;
+
+use super::answers::Answers;
+use super::graph::WorkerContext;
+use super::image::{Image, Snapshot};
+use crate::clock::Stopwatch;
+use crate::connector::PendingCommit;
+use crate::state::{KeyedLogic, Progress};
+
+/// A slice that took longer is made smaller.
+const SLICE: Duration = Duration::from_micros(200);
+/// The portion of the first slice.
+const FIRST: usize = 1_024;
+/// The bounds of a portion.
+const LEAST: usize = 16;
+const MOST: usize = 64 * 1_024;
+
+/// The image of an operator, while it is handed over.
+pub(crate) struct Copying {
+    image: Option<Image>,
+    portion: usize,
+    /// The longest time that the present snapshot kept its worker at a stretch.
+    pause: Duration,
+}
+
+impl Copying {
+    pub(crate) fn nothing() -> Self {
+        Self {
+            image: None,
+            portion: FIRST,
+            pause: Duration::ZERO,
+        }
+    }
+
+    /// Begins with an image whose freeze took so long.
+    pub(crate) fn begin(
+        &mut self,
+        snapshot: Snapshot,
+        prepared: Option<PendingCommit>,
+        froze: Duration,
+    ) {
+        snapshot.metrics.froze(froze);
+        self.pause = froze;
+        self.image = Some(Image::new(snapshot, prepared));
+    }
+
+    /// Whether some of an image is still to be copied.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.image.is_some()
+    }
+
+    /// Whether the next slice is due: not while enough pieces wait to be encoded. If not, the operator
+    /// is woken when it is.
+    pub(crate) fn is_due(&self) -> bool {
+        self.image.as_ref().is_some_and(Image::takes_more)
+    }
+
+    /// Copies a slice.
+    pub(crate) fn copy(
+        &mut self,
+        logic: &mut impl KeyedLogic,
+        context: &WorkerContext,
+        answers: &Answers,
+    ) -> Progress {
+        let Some(image) = &self.image else {
+            return Progress::Done;
+        };
+        let watch = Stopwatch::start();
+        let chunk = logic.copy_frozen(self.portion);
+        let progress = if let Some(chunk) = chunk {
+            image.push(chunk, &context.offload, answers);
+            Progress::More
+        } else {
+            Progress::Done
+        };
+        let took = watch.elapsed();
+        context.metrics.copied(took);
+        self.pause = self.pause.max(took);
+        self.portion = next_portion(self.portion, took);
+        if progress == Progress::Done {
+            context.metrics.paused(self.pause);
+            self.image
+                .take()
+                .into_iter()
+                .for_each(|image| image.submit(answers));
+        }
+        progress
+    }
+}
+
+/// The portion of the next slice.
+fn next_portion(portion: usize, took: Duration) -> usize {
+    let next = if took > SLICE {
+        portion / 2
+    } else if took < SLICE / 4 {
+        portion * 2
+    } else {
+        portion
+    };
+    next.clamp(LEAST, MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_portion_follows_the_time_that_an_entry_takes() {
+        for nanos_each in [1, 10, 1_000, 10_000] {
+            let mut portion = FIRST;
+            let time = |portion: usize| Duration::from_nanos(nanos_each * portion as u64);
+            for _ in 0..20 {
+                portion = next_portion(portion, time(portion));
+            }
+            assert!(time(portion) <= SLICE, "{nanos_each}: {portion}");
+            assert!(
+                portion == MOST || time(portion) >= SLICE / 8,
+                "{nanos_each}: {portion}"
+            );
+        }
+        assert_eq!(next_portion(LEAST, Duration::from_secs(1)), LEAST);
+    }
+}

@@ -1,0 +1,241 @@
+//! One attempt of a run: from its claim of the log to the end of its workers.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
+
+use super::coordinator::{AskerBook, AttemptNumber, Coordinator, Event, Inside};
+use super::publisher::{Publisher, PublisherParts};
+use super::recovery::{Beginning, Recovered, kept_while_running, recover};
+use super::start::{Environment, JobSpec, Outcome};
+use super::workplace;
+use crate::dataflow::{self, Blueprint, Fate, Restored, Run};
+use crate::error::{Error, Result};
+use crate::ids::{Epoch, Generation};
+use crate::protocol::{Coordination, During, RunFacts};
+use crate::settings::Options;
+use crate::state::{Backend, StateStore};
+use crate::storage::CheckpointStorage;
+
+/// The pause behind a failed checkpoint, for each failure in a row.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// An attempt, and what all attempts of a run share.
+pub(super) struct Attempt<'a> {
+    pub(super) number: AttemptNumber,
+    pub(super) spec: &'a JobSpec,
+    pub(super) blueprint: &'a Blueprint,
+    pub(super) options: Options,
+    pub(super) environment: &'a Environment,
+    /// Checkpoints that live in memory outlive the attempts.
+    pub(super) memory: Arc<dyn CheckpointStorage>,
+    pub(super) inbox: &'a Receiver<Event>,
+    /// The checkpoint that the first attempt began from.
+    pub(super) restored_from: Option<Epoch>,
+}
+
+/// How an attempt ended well.
+pub(super) enum Finished {
+    Now(Outcome),
+    /// There was nothing left to do but what recovery does.
+    Before,
+}
+
+/// How an attempt failed.
+pub(super) struct AttemptFailure {
+    pub(super) error: Error,
+    pub(super) during: During,
+    /// Decides the chance in the delay before the next attempt.
+    pub(super) seed: u64,
+    /// Who has asked for a checkpoint and got no answer.
+    pub(super) unanswered: Vec<Sender<Result<Epoch>>>,
+}
+
+impl Attempt<'_> {
+    /// Turns to the next attempt.
+    pub(super) fn follow(&mut self) {
+        self.number.0 += 1;
+        // What there was is gone since the first one, and the checkpoints are those of this run.
+        self.options.fresh = false;
+    }
+
+    /// Recovers, runs, and ends.
+    pub(super) fn run(&mut self) -> Result<Finished, AttemptFailure> {
+        let begin = Beginning {
+            job: &self.spec.name,
+            blueprint: self.blueprint,
+            options: &self.options,
+            environment: self.environment,
+            worker_count: self.worker_count(),
+        };
+        let number = self.number;
+        let beginning = |error| {
+            let during = match number {
+                AttemptNumber(0) => During::Beginning,
+                AttemptNumber(_) => During::Running,
+            };
+            AttemptFailure::of(error, during)
+        };
+        let recovered = self
+            .storage()
+            .and_then(|storage| recover(begin, storage))
+            .map_err(beginning)?;
+        if self.number == AttemptNumber(0) {
+            self.restored_from = recovered.from;
+        }
+        if recovered.finished {
+            return Ok(Finished::Before);
+        }
+        let author = (recovered.writer.generation(), recovered.writer.nonce());
+        let backend = workplace::start(begin, author).map_err(beginning)?;
+        self.work(recovered, backend)
+    }
+
+    fn work(&self, recovered: Recovered, backend: Backend) -> Result<Finished, AttemptFailure> {
+        let running = |error| AttemptFailure::of(error, During::Running);
+        let seed = recovered.writer.nonce();
+        let run = self.run_from(&recovered, backend);
+        let machine = Coordination::new(
+            self.run_facts(&recovered),
+            self.options.checkpoints.clone(),
+            self.environment.clock.now(),
+        );
+        let (number, events) = (self.number, self.environment.handle.sender());
+        let parts = PublisherParts {
+            writer: recovered.writer,
+            keep: kept_while_running(&self.options),
+            damaged: recovered.damaged,
+        };
+        let publisher = Publisher::start(parts, number, events.clone()).map_err(running)?;
+        let fate = Arc::clone(&run.fate);
+        let coordinator = Coordinator {
+            attempt: number,
+            machine,
+            settings: &self.options.checkpoints,
+            clock: &self.environment.clock,
+            metrics: &self.environment.metrics,
+            health: self.environment.handle.health_board(),
+            fate: Arc::clone(&fate),
+            inbox: self.inbox,
+            worker_count: run.worker_count,
+            askers: AskerBook::default(),
+            crashed: false,
+        };
+        let ends = events.clone();
+        let say = move |said| drop(events.send(Event::Inside(number, Inside::Workers(said))));
+        let end = move |w| drop(ends.send(Event::Inside(number, Inside::WorkerEnded(w))));
+        let workers =
+            dataflow::start_workers(run, Box::new(say), Arc::new(end)).map_err(running)?;
+        let ended = coordinator.run(workers, publisher).map_err(running)?;
+        if let Some(error) = fate.error() {
+            let during = match (ended.crashed, ended.stopping) {
+                (true, _) => During::Crashing,
+                (false, true) => During::Stopping,
+                (false, false) => During::Running,
+            };
+            return Err(AttemptFailure {
+                seed,
+                unanswered: ended.unanswered,
+                ..AttemptFailure::of(error, during)
+            });
+        }
+        Ok(Finished::Now(if ended.stopped {
+            Outcome::Stopped
+        } else {
+            Outcome::Finished
+        }))
+    }
+
+    /// Where checkpoints are kept. A directory is opened anew by each attempt, which may find it
+    /// other than it was.
+    fn storage(&self) -> Result<Arc<dyn CheckpointStorage>> {
+        match (&self.environment.storage, &self.options.checkpoint_dir) {
+            (Some(storage), _) => Ok(Arc::clone(storage)),
+            (None, Some(location)) => location.open(
+                Arc::clone(&self.environment.disk),
+                &self.options.limits.transfers,
+            ),
+            (None, None) => Ok(Arc::clone(&self.memory)),
+        }
+    }
+
+    fn worker_count(&self) -> usize {
+        match self.options.worker_count {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            n => n,
+        }
+    }
+
+    fn run_facts(&self, recovered: &Recovered) -> RunFacts {
+        RunFacts {
+            job: self.spec.name.to_string(),
+            generation: recovered.writer.generation(),
+            nonce: recovered.writer.nonce(),
+            plan: self.blueprint.plan.clone(),
+            worker_count: self.worker_count(),
+            key_groups: recovered.key_groups,
+            first_epoch: recovered.first_epoch,
+            restored_from: recovered.from,
+            failure_pause: self.environment.clock.pause(PAUSE),
+        }
+    }
+
+    fn run_from(&self, recovered: &Recovered, backend: Backend) -> Run {
+        let storage = Arc::clone(recovered.writer.storage());
+        let (generation, nonce) = (recovered.writer.generation(), recovered.writer.nonce());
+        Run {
+            generation,
+            key_groups: recovered.key_groups,
+            first_epoch: recovered.first_epoch,
+            store: StateStore::new(Arc::clone(&storage), generation, nonce),
+            backend,
+            restored: Arc::clone(&recovered.restored),
+            ..run_of(
+                self.spec,
+                &self.options,
+                self.environment,
+                storage,
+                self.worker_count(),
+            )
+        }
+    }
+}
+
+impl AttemptFailure {
+    fn of(error: Error, during: During) -> Self {
+        Self {
+            error,
+            during,
+            seed: 0,
+            unanswered: Vec::new(),
+        }
+    }
+}
+
+/// A run that begins afresh, or is only looked at.
+pub(super) fn run_of(
+    spec: &JobSpec,
+    options: &Options,
+    environment: &Environment,
+    storage: Arc<dyn CheckpointStorage>,
+    worker_count: usize,
+) -> Run {
+    Run {
+        job: Arc::clone(&spec.name),
+        body: Arc::clone(&spec.body),
+        worker_count,
+        generation: Generation(0),
+        key_groups: options.key_groups,
+        first_epoch: Epoch(1),
+        limits: options.limits.clone(),
+        commit_timeout: options.checkpoints.commit_timeout,
+        mode: options.checkpoints.mode,
+        clock: environment.clock.clone(),
+        disk: Arc::clone(&environment.disk),
+        store: StateStore::new(storage, Generation(0), 0),
+        backend: Backend::memory(),
+        restored: Arc::new(Restored::default()),
+        metrics: Arc::clone(&environment.metrics),
+        fate: Arc::new(Fate::default()),
+    }
+}

@@ -1,0 +1,150 @@
+//! What the simulation (`tests/sim`) drives step by step. No interface: it changes with any commit.
+//!
+//! The simulation runs the code that a job runs, but moves it by a clock and a scheduler of its own,
+//! and so needs the parts between the public ends of the crate. Nothing is decided here.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use super::publisher::PublisherParts;
+use super::recovery::{self, Beginning};
+use super::start::Environment;
+use crate::dataflow::{Blueprint, Restored};
+use crate::error::Result;
+use crate::ids::{Epoch, KeyGroupCount, WorkerIndex};
+use crate::protocol::{Keep, SlotNumber, SnapshotRef};
+use crate::settings::Options;
+use crate::state::{self, Former, KeyedLogic, SnapshotScope, StateStore};
+use crate::storage::log::LogWriter;
+use crate::storage::{self, CheckpointStorage};
+
+/// Makes the nonces of this thread follow from `seed`, so that a simulation can be repeated.
+pub fn plan_nonces(seed: u64) {
+    storage::nonce::plan_nonces(seed);
+}
+
+/// What a run begins with.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The first epoch that the run closes.
+    pub first_epoch: Epoch,
+    /// The number of key groups.
+    pub key_groups: KeyGroupCount,
+    /// Splits and snapshots.
+    pub restored: Arc<Restored>,
+    /// The checkpoint that the run begins from.
+    pub from: Option<Epoch>,
+    /// All input was read in an earlier run.
+    pub finished: bool,
+    /// Manifests that name damaged objects.
+    pub damaged: BTreeSet<SlotNumber>,
+}
+
+/// Claims the log, chooses a checkpoint, puts the sinks in order.
+pub fn recover(
+    job: &Arc<str>,
+    blueprint: &Blueprint,
+    options: &Options,
+    environment: &Environment,
+    storage: Arc<dyn CheckpointStorage>,
+) -> Result<(LogWriter, Recovered)> {
+    let begin = Beginning {
+        job,
+        blueprint,
+        options,
+        environment,
+        worker_count: options.worker_count,
+    };
+    let recovered = recovery::recover(begin, storage)?;
+    let begins = Recovered {
+        first_epoch: recovered.first_epoch,
+        key_groups: recovered.key_groups,
+        restored: recovered.restored,
+        from: recovered.from,
+        finished: recovered.finished,
+        damaged: recovered.damaged,
+    };
+    Ok((recovered.writer, begins))
+}
+
+/// What the publisher's thread works with.
+pub struct Publisher(PublisherParts);
+
+impl Publisher {
+    /// The publisher of a run that keeps so many checkpoints.
+    pub fn new(writer: LogWriter, retained: NonZeroUsize, damaged: BTreeSet<SlotNumber>) -> Self {
+        Self(PublisherParts {
+            writer,
+            keep: Keep::Newest(retained),
+            damaged,
+        })
+    }
+
+    /// The log.
+    pub fn writer(&mut self) -> &mut LogWriter {
+        &mut self.0.writer
+    }
+
+    /// Deletes what need not stay.
+    pub fn clean_up(&mut self) {
+        self.0.clean_up(self.0.keep);
+    }
+}
+
+/// The snapshot references of a keyed subtask from checkpoint to checkpoint.
+#[derive(Debug, Default)]
+pub struct Chain(state::Chain);
+
+impl Chain {
+    /// The chain that a restored subtask goes on with.
+    pub fn restored(refs: Vec<SnapshotRef>) -> Self {
+        Self(state::Chain::restored(refs))
+    }
+
+    /// What the next snapshot has to hold.
+    pub fn next_scope(&self) -> SnapshotScope {
+        self.0.next_scope()
+    }
+
+    /// Whether a snapshot can follow what is there.
+    pub fn takes(&self, scope: SnapshotScope) -> bool {
+        self.0.takes(scope)
+    }
+
+    /// Adds the references of a snapshot that is durable.
+    pub fn extend(&mut self, scope: SnapshotScope, refs: Vec<SnapshotRef>) {
+        self.0.extend(scope, refs);
+    }
+
+    /// Notes that a frozen image was not stored.
+    pub fn break_off(&mut self) {
+        self.0.break_off();
+    }
+
+    /// The references, oldest first.
+    pub fn refs(&self) -> &[SnapshotRef] {
+        self.0.refs()
+    }
+}
+
+/// The bytes with which every object of a keyed snapshot begins.
+pub const SNAPSHOT_HEADER_LEN: usize = state::frames::HEADER_LEN;
+
+/// Gives the subtask of `worker`, of `worker_count`, its part of what `former_count` subtasks left.
+pub fn restore_keyed<L: KeyedLogic>(
+    logic: &mut L,
+    groups: KeyGroupCount,
+    (worker, worker_count): (WorkerIndex, usize),
+    (former, former_count): (&[(WorkerIndex, Vec<SnapshotRef>)], usize),
+    store: &StateStore,
+) -> Result<()> {
+    let former = former.iter().map(|(worker, refs)| Former {
+        range: groups.range_of(*worker, former_count),
+        refs,
+    });
+    let range = groups.range_of(worker, worker_count);
+    state::restore_from(logic, groups, range, former, |reference| {
+        store.read(reference)
+    })
+}

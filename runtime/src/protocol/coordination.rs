@@ -1,0 +1,382 @@
+//! The coordinator as a state machine: what it hears goes in with the time, what is to be done comes out.
+//!
+//! It triggers checkpoints, judges their answers, has manifests published in the order of the
+//! epochs, permits commits, counts failures and ends the job. It reads no clock, sends nothing and
+//! waits for nothing: whoever drives it calls [`Coordination::hear`] for each thing that happens,
+//! [`Coordination::tick`] when nothing does for the time that [`Coordination::wakes_at`] names, and
+//! carries out every [`Action`] in order. The same calls give the same actions.
+
+mod askers;
+mod messages;
+mod publishing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
+use std::time::Duration;
+
+use self::askers::Askers;
+use self::publishing::Publishing;
+use crate::error::Error;
+use crate::ids::{Epoch, StageId, SubtaskId, WorkerIndex};
+use crate::protocol::{
+    AfterBarrier, Backlog, BarrierPassed, Control, EndOfJob, FailureVerdict, Health, HealthFacts,
+    Judgement, PendingCheckpoint, Report, StageKind, Trigger, TriggerFacts, first_interval,
+    interval_of, is_timed_out, judge_failures, judge_health, may_trigger,
+};
+use crate::settings::CheckpointSettings;
+
+pub use self::messages::{Action, Asker, Heard, Notice, PublicationOutcome, RunFacts};
+
+/// The coordinator's memory; see the [module](self).
+#[derive(Debug)]
+pub struct Coordination {
+    run: RunFacts,
+    settings: CheckpointSettings,
+    actions: Vec<Action>,
+    life: Life,
+
+    /// The next epoch to close.
+    next: Epoch,
+    /// When the last epoch was opened, or the run began.
+    last_trigger: Duration,
+    opened_any: bool,
+    /// When the last checkpoint ended, complete or not.
+    last_end: Option<Duration>,
+    /// No trigger before this time, behind a failure.
+    not_before: Duration,
+    /// When the next epoch is due, if only time is missing.
+    next_trigger: Option<Duration>,
+    pending: BTreeMap<Epoch, PendingCheckpoint>,
+    publishing: Option<Publishing>,
+    /// The last epoch, once it was opened.
+    last: Option<Epoch>,
+    /// The newest epoch whose checkpoint is complete.
+    newest: Option<Epoch>,
+    /// Every answer for epochs before this one has arrived.
+    answered_before: Option<Epoch>,
+    /// The checkpoints that failed in a row, with the reasons.
+    failures: Vec<(Epoch, String)>,
+    /// When the run began, until its first checkpoint if it was restored.
+    restored_at: Option<Duration>,
+    stopping: bool,
+    askers: Askers,
+    unfinished_sources: BTreeSet<SubtaskId>,
+    behind: BTreeSet<SubtaskId>,
+    /// How far each subtask of a transactional sink has committed.
+    committed: BTreeMap<SubtaskId, Epoch>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Running,
+    /// The workers were told that everything is done.
+    Finished,
+    /// The job has failed: nothing is decided any more.
+    Failed,
+}
+
+impl Coordination {
+    /// The coordinator of a run that begins at `now`.
+    pub fn new(run: RunFacts, settings: CheckpointSettings, now: Duration) -> Self {
+        let subtasks = |kind| subtasks_of(&run, move |k| k == kind);
+        Self {
+            actions: Vec::new(),
+            life: Life::Running,
+            next: run.first_epoch,
+            last_trigger: now,
+            opened_any: false,
+            last_end: None,
+            not_before: now,
+            next_trigger: None,
+            pending: BTreeMap::new(),
+            publishing: None,
+            last: None,
+            newest: None,
+            answered_before: Some(run.first_epoch),
+            failures: Vec::new(),
+            restored_at: run.restored_from.map(|_| now),
+            stopping: false,
+            askers: Askers::default(),
+            unfinished_sources: subtasks(StageKind::Source).collect(),
+            behind: BTreeSet::new(),
+            committed: subtasks(StageKind::TransactionalSink)
+                .map(|subtask| (subtask, Epoch(0)))
+                .collect(),
+            run,
+            settings,
+        }
+    }
+
+    /// Takes in what has happened, and decides.
+    pub fn hear(&mut self, now: Duration, heard: Heard) -> Vec<Action> {
+        match heard {
+            Heard::Ack(ack) => {
+                // The answer for a checkpoint that was given up changes nothing.
+                if let Some(pending) = self.pending.get_mut(&ack.epoch) {
+                    pending.answer(ack.subtask, ack.ack);
+                }
+            }
+            Heard::AnsweredBefore(epoch) => self.answered_before = epoch,
+            Heard::Report(report) => self.reported(report),
+            Heard::Published(manifest, outcome) => self.published(now, &manifest, outcome),
+            Heard::Stop => self.stopping = true,
+            // Nothing is triggered behind the last one, which holds whatever was read.
+            Heard::CheckpointAsked(asker) => match self.last {
+                Some(last) => self.askers.wait_for(last, asker),
+                None => self.askers.ask(asker),
+            },
+        }
+        self.tick(now)
+    }
+
+    /// Decides what time alone brings about.
+    pub fn tick(&mut self, now: Duration) -> Vec<Action> {
+        if self.life == Life::Running && !self.is_over() {
+            self.judge(now);
+            self.judge_publication(now);
+            self.trigger(now);
+        }
+        self.answer_askers();
+        if self.life == Life::Running && self.is_over() {
+            self.life = Life::Finished;
+            self.actions.push(Action::Send(Control::Finish));
+        }
+        mem::take(&mut self.actions)
+    }
+
+    /// The next time behind `now` at which [`tick`](Self::tick) may have something to decide, or
+    /// the job's health may change, if nothing happens before.
+    pub fn wakes_at(&self, now: Duration) -> Option<Duration> {
+        let given_up = self
+            .pending
+            .values()
+            .map(|pending| pending.triggered.saturating_add(self.settings.timeout));
+        let publishing = self
+            .publishing
+            .as_ref()
+            .map(|publishing| publishing.since.saturating_add(self.settings.timeout));
+        given_up
+            .chain(publishing)
+            .chain(self.next_trigger)
+            .chain(self.health_facts().worsens_at(now))
+            .filter(|at| *at > now)
+            .min()
+    }
+
+    /// Whether everything is done, and the workers only have to end.
+    pub fn is_over(&self) -> bool {
+        let done = |last| self.newest >= Some(last) && self.committed.values().all(|e| *e >= last);
+        self.last.is_some_and(done)
+    }
+
+    /// Whether there is input that no source has read.
+    pub fn has_unread_input(&self) -> bool {
+        !self.unfinished_sources.is_empty()
+    }
+
+    /// Whether the job was asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// Whether the job is well at `now`.
+    pub fn health(&self, now: Duration) -> Health {
+        judge_health(now, &self.health_facts())
+    }
+
+    fn health_facts(&self) -> HealthFacts<'_> {
+        HealthFacts {
+            restored_at: self.restored_at,
+            first_window: self.settings.first_window(),
+            failed: &self.failures,
+            publishing: self.publishing.as_ref().map(|p| (p.epoch, p.since)),
+            timeout: self.settings.timeout,
+        }
+    }
+
+    fn reported(&mut self, report: Report) {
+        match report {
+            Report::SourceFinished(subtask) => {
+                self.behind.remove(&subtask);
+                self.unfinished_sources.remove(&subtask);
+            }
+            Report::Backlog(subtask, Backlog::Some) => drop(self.behind.insert(subtask)),
+            Report::Backlog(subtask, Backlog::None) => drop(self.behind.remove(&subtask)),
+            Report::Committed(subtask, epoch) => {
+                let committed = self.committed.entry(subtask).or_default();
+                *committed = epoch.max(*committed);
+            }
+        }
+    }
+
+    /// Looks at the pending checkpoints, oldest first: complete, failed, or too slow?
+    fn judge(&mut self, now: Duration) {
+        let epochs: Vec<Epoch> = self.pending.keys().copied().collect();
+        for epoch in epochs {
+            let pending = &self.pending[&epoch];
+            let passed = if self.answered_before.is_none_or(|before| before > epoch) {
+                BarrierPassed::Yes
+            } else {
+                BarrierPassed::No
+            };
+            match pending.judge(passed) {
+                Judgement::Complete(snapshots) => {
+                    // Checkpoints complete in the order of their epochs.
+                    let is_next = self.pending.keys().next() == Some(&epoch);
+                    if is_next && self.publishing.is_none() {
+                        self.publish(now, epoch, snapshots);
+                    }
+                }
+                Judgement::Failed(reasons) => {
+                    self.checkpoint_failed(now, epoch, reasons.join("; "));
+                }
+                Judgement::Waiting => {
+                    let is_late = is_timed_out(now, pending.triggered, self.settings.timeout);
+                    if is_late {
+                        let reason = too_late(pending, self.settings.timeout);
+                        self.actions.push(Action::Send(Control::Abort(epoch)));
+                        self.checkpoint_failed(now, epoch, reason);
+                    }
+                }
+            }
+        }
+    }
+
+    fn trigger(&mut self, now: Duration) {
+        self.next_trigger = None;
+        if self.life != Life::Running {
+            return;
+        }
+        let closes = self.next;
+        let then = match may_trigger(now, &self.trigger_facts()) {
+            Trigger::No { until } => {
+                self.next_trigger = until;
+                return;
+            }
+            Trigger::Open => AfterBarrier::ReadOn,
+            Trigger::OpenLast => {
+                self.last = Some(closes);
+                AfterBarrier::Rest
+            }
+        };
+        self.next = closes.next();
+        self.last_trigger = now;
+        self.opened_any = true;
+        self.askers.opened(closes);
+        let expected = subtasks_of(&self.run, StageKind::has_snapshot);
+        self.pending
+            .insert(closes, PendingCheckpoint::new(closes, now, expected));
+        self.actions
+            .push(Action::Send(Control::Trigger { closes, then }));
+        // With room for more than one, the next one may only be a matter of time.
+        if let Trigger::No { until } = may_trigger(now, &self.trigger_facts()) {
+            self.next_trigger = until;
+        }
+    }
+
+    fn trigger_facts(&self) -> TriggerFacts {
+        let backlog = if self.behind.is_empty() {
+            Backlog::None
+        } else {
+            Backlog::Some
+        };
+        let interval = interval_of(&self.settings, backlog);
+        let pause = self.settings.min_pause;
+        TriggerFacts {
+            interval: if self.opened_any {
+                interval
+            } else {
+                interval.map(|interval| first_interval(interval, self.run.nonce))
+            },
+            last_trigger: self.last_trigger,
+            pause_until: self
+                .last_end
+                .map_or(Duration::ZERO, |end| end.saturating_add(pause)),
+            not_before: self.not_before,
+            in_flight: self.pending.len() + usize::from(self.publishing.is_some()),
+            max_concurrent: self.settings.max_concurrent,
+            asked: self.askers.any_asked(),
+            end: if self.last.is_some() {
+                EndOfJob::Opened
+            } else if self.stopping || self.unfinished_sources.is_empty() {
+                EndOfJob::Due
+            } else {
+                EndOfJob::NotInSight
+            },
+        }
+    }
+
+    fn checkpoint_failed(&mut self, now: Duration, epoch: Epoch, reason: String) {
+        self.pending.remove(&epoch);
+        if self.last == Some(epoch) {
+            // The next one is the last one instead.
+            self.last = None;
+        }
+        self.last_end = Some(now);
+        let error =
+            || Error::unavailable(format!("the checkpoint of epoch {epoch} failed: {reason}"));
+        for asker in self.askers.take_of(epoch) {
+            self.actions.push(Action::Answer(asker, Err(error())));
+        }
+        self.actions.push(Action::Tell(Notice::Failed {
+            epoch,
+            reason: reason.clone(),
+        }));
+        self.failures.push((epoch, reason));
+        let failures = u32::try_from(self.failures.len()).unwrap_or(u32::MAX);
+        self.not_before = now.saturating_add(self.run.failure_pause.saturating_mul(failures));
+        if judge_failures(failures, self.settings.tolerable_failures) == FailureVerdict::Stop {
+            let causes: Vec<String> = self
+                .failures
+                .iter()
+                .map(|(epoch, reason)| format!("epoch {epoch}: {reason}"))
+                .collect();
+            self.fail(Error::unavailable(format!(
+                "{failures} checkpoints failed in a row, and {} may: {}",
+                self.settings.tolerable_failures,
+                causes.join("; ")
+            )));
+        }
+    }
+
+    fn fail(&mut self, error: Error) {
+        if self.life != Life::Failed {
+            self.life = Life::Failed;
+            self.actions.push(Action::Fail(error));
+        }
+    }
+
+    /// Answers those whose checkpoint is complete, and whose output is visible.
+    fn answer_askers(&mut self) {
+        let Some(newest) = self.newest else { return };
+        let committed = self.committed.values().copied().min();
+        let visible = committed.map_or(newest, |committed| committed.min(newest));
+        for (epoch, asker) in self.askers.take_up_to(visible) {
+            self.actions.push(Action::Answer(asker, Ok(epoch)));
+        }
+    }
+}
+
+fn too_late(pending: &PendingCheckpoint, timeout: Duration) -> String {
+    let mut missing: Vec<String> = pending.missing().map(ToString::to_string).collect();
+    if missing.is_empty() {
+        // Those have no snapshot, and are in no plan of one.
+        missing.push("a sink that is still writing what came before the barrier".to_owned());
+    }
+    format!("no answer within {timeout:?} from {}", missing.join(", "))
+}
+
+/// The subtasks of all stages of some kinds.
+fn subtasks_of(run: &RunFacts, of: impl Fn(StageKind) -> bool) -> impl Iterator<Item = SubtaskId> {
+    let stages = run.plan.stages.iter().filter(|s| of(s.kind));
+    let stages: Vec<StageId> = stages.map(|s| s.id.clone()).collect();
+    let worker_count = run.worker_count;
+    stages.into_iter().flat_map(move |stage| {
+        (0..worker_count).map(move |w| SubtaskId {
+            stage: stage.clone(),
+            worker: WorkerIndex(w as u32),
+        })
+    })
+}

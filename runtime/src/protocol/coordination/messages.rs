@@ -1,0 +1,101 @@
+//! What goes into the machine, and what comes out.
+
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::ids::{Epoch, Generation, KeyGroupCount};
+use crate::protocol::{Acknowledgement, Control, Manifest, Report, StoredPlan};
+
+/// What a run is, as its manifests say it.
+#[derive(Clone, Debug)]
+pub struct RunFacts {
+    /// The job's name.
+    pub job: String,
+    /// The run's generation.
+    pub generation: Generation,
+    /// The run's nonce.
+    pub nonce: u64,
+    /// The plan of the flow.
+    pub plan: StoredPlan,
+    /// The number of workers.
+    pub worker_count: usize,
+    /// The number of key groups.
+    pub key_groups: KeyGroupCount,
+    /// The first epoch that the run may close.
+    pub first_epoch: Epoch,
+    /// The checkpoint that the run began from.
+    pub restored_from: Option<Epoch>,
+    /// The pause behind a failed checkpoint, for each failure in a row.
+    pub failure_pause: Duration,
+}
+
+/// Who asked for a checkpoint: a number that whoever drives the machine understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Asker(pub u64);
+
+/// What the coordinator hears.
+#[derive(Clone, Debug)]
+pub enum Heard {
+    /// The answer of a subtask.
+    Ack(Acknowledgement),
+    /// The ack frontier: every answer for epochs before this one has arrived. `None` when nothing
+    /// can arrive any more.
+    AnsweredBefore(Option<Epoch>),
+    /// Something else that a subtask says.
+    Report(Report),
+    /// What came of an [`Action::Publish`].
+    Published(Box<Manifest>, PublicationOutcome),
+    /// The job is to stop.
+    Stop,
+    /// Somebody wants a checkpoint now.
+    CheckpointAsked(Asker),
+}
+
+/// What came of a publication.
+#[derive(Clone, Debug)]
+pub enum PublicationOutcome {
+    /// The manifest is durable: the checkpoint is complete.
+    Durable,
+    /// A newer run has taken over.
+    Fenced {
+        /// Its generation.
+        by: Generation,
+    },
+    /// It failed. If the error is `Unavailable`, the manifest may be durable all the same.
+    Failed(Error),
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Tell every worker.
+    Send(Control),
+    /// Publish this manifest, and report the outcome. There is never more than one under way.
+    Publish(Box<Manifest>),
+    /// Tell somebody who asked for a checkpoint what became of it: complete with its output
+    /// visible, or failed.
+    Answer(Asker, Result<Epoch>),
+    /// End the run with this error.
+    Fail(Error),
+    /// Tell whoever watches.
+    Tell(Notice),
+}
+
+/// What whoever watches the job wants to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A checkpoint is complete.
+    Completed {
+        /// Its epoch.
+        epoch: Epoch,
+        /// From its trigger to its manifest.
+        took: Duration,
+    },
+    /// A checkpoint failed.
+    Failed {
+        /// Its epoch.
+        epoch: Epoch,
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,3 @@
+mod failures;
+mod order;
+mod play;

@@ -1,0 +1,106 @@
+//! Whole jobs whose checkpoints are in S3.
+
+use std::collections::BTreeMap;
+
+use flowdsl::ErrorKind;
+use flowdsl::prelude::*;
+use flowdsl::testing::Harness;
+use flowdsl_tests::s3::{Operation, S3};
+
+use crate::small::Small;
+
+/// How many runs a job may need on a server that fails at random.
+const RUNS: usize = 20;
+
+#[test]
+fn a_job_that_crashes_goes_on_from_its_checkpoint_in_s3_and_doubles_and_loses_no_line() {
+    let s3 = S3::start();
+    let mut small = Small::new(2, 4);
+    small.options.checkpoint_dir = Some(s3.location("small"));
+    small.start();
+    small.next_part().expect("no fault");
+    small.next_part().expect("no fault");
+    small.push();
+    small.harness.crash();
+    small.check_visible();
+    small.start();
+    let report = small.finish().expect("no fault");
+    assert!(report.restored_from.is_some());
+    small.check_complete();
+    assert!(s3.wire().begun(Operation::Put) > 0, "state objects");
+}
+
+#[test]
+fn a_job_on_a_server_that_fails_at_random_doubles_and_loses_no_line() {
+    for seed in 0..4 {
+        let s3 = S3::start();
+        let mut small = Small::new(2, 4);
+        small.options.checkpoint_dir = Some(s3.location("small"));
+        s3.wire().fail_at_random(seed, 10 + 10 * seed);
+        // A fault may fail a checkpoint, or end a run: then comes the next one.
+        small.start();
+        let _ = small.next_part();
+        small.push();
+        small.harness.crash();
+        small.check_visible();
+        let mut runs = 1;
+        loop {
+            small.start();
+            match small.finish() {
+                Ok(_) => break,
+                Err(e) => assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}"),
+            }
+            runs += 1;
+            assert!(runs < RUNS, "seed {seed}: the job does not get on");
+        }
+        small.check_complete();
+        println!("seed {seed}: {runs} runs");
+    }
+}
+
+/// The requests of a run with so many checkpoints, of which one is kept.
+fn requests_of(checkpoints: u64) -> BTreeMap<Operation, u64> {
+    let s3 = S3::start();
+    let mut harness = Harness::new();
+    let input = harness.input::<u64>();
+    let rows = input.clone();
+    let job = Job::new("one stage", move |flow| {
+        flow.source("rows", rows.clone())
+            .key_by(|n| n % 2_000)
+            .at("counts")
+            .fold(0_u64, |count, _| *count += 1)
+            .at("out")
+            .sink(Collect::new());
+    });
+    let mut options = Options::new().checkpoint_dir(s3.location("requests"));
+    options.checkpoints.retained = 1;
+    harness.start_with(&job, options);
+    for _ in 0..checkpoints {
+        input.push_all(0..2_000);
+        harness.settle().expect("no fault");
+    }
+    harness.stop().expect("no fault");
+    s3.wire().begun_of_each()
+}
+
+/// What `docs/operations/object-stores.md` says that a checkpoint costs.
+#[test]
+fn a_checkpoint_costs_the_requests_that_the_documentation_names() {
+    let (few, many) = (requests_of(8), requests_of(12));
+    let of_each = |operation| {
+        let count = |requests: &BTreeMap<_, _>| requests.get(&operation).copied().unwrap_or(0);
+        count(&many) - count(&few)
+    };
+    println!("8 checkpoints: {few:?}, 12 checkpoints: {many:?}");
+    assert_eq!(of_each(Operation::Create), 4, "a manifest each");
+    assert_eq!(of_each(Operation::Put), 4, "a state object each");
+    assert_eq!(of_each(Operation::Get), 0, "reads are for recovery");
+    assert!(
+        of_each(Operation::List) <= 3 * 4,
+        "of the log and of the state"
+    );
+    assert!(
+        of_each(Operation::Delete) <= 2 * 4,
+        "a slot each, and objects"
+    );
+}
