@@ -8,7 +8,8 @@ use crate::error::ErrorKind;
 use crate::record::{Keyed, Rec, Untimed};
 use crate::settings::StateBackend;
 use crate::state::{
-    Context, Declared, Kept, KeyedLogic, NoTimers, Process, Ttl, list_state, map_state, value_state,
+    Context, Declared, Kept, KeyedLogic, ListState, MapState, NoTimers, Process, Ttl, list_state,
+    map_state, value_state,
 };
 
 type Ctx<'a, U> = Context<'a, u64, Untimed, U>;
@@ -36,35 +37,34 @@ fn idle<D: Declared<u64>>(declared: D) -> impl KeyedLogic {
     )
 }
 
+type Held<'a> = (MapState<'a, u64, u64, String>, ListState<'a, u64, u64>);
+
+/// Adds to the states of a key, or looks at all of them at once.
+fn hold(ctx: &mut Ctx<'_, ()>, (map, list): &mut Held<'_>, at: Option<u64>) {
+    if let Some(at) = at {
+        map.insert(at, at.to_string());
+        list.push(at);
+        return;
+    }
+    let held: Vec<_> = (0..3_000).map(|at| map.get(&at)).collect();
+    let all = map.iter().count();
+    let items: Vec<&u64> = list.iter().collect();
+    assert_eq!((all, items.len()), (3_000, 3_000));
+    for (value, at) in held.into_iter().zip(0..3_000_u64) {
+        assert!(value.is_some_and(|text| *text == at.to_string() || at == 7));
+    }
+    assert!(items.into_iter().copied().eq(0..3_000));
+    map.insert(7, "changed".to_owned());
+    let changed = map.iter().filter(|(_, value)| *value == "changed");
+    assert_eq!(changed.count(), 1);
+    ctx.emit(());
+}
+
 #[test]
 fn values_that_are_held_stay_while_others_are_read_from_rocksdb() {
     let make = || {
-        Process::new(
-            (map_state::<u64, String>("map"), list_state::<u64>("list")),
-            |ctx: &mut Ctx<'_, _>, (map, list), at: Option<u64>| match at {
-                Some(at) => {
-                    map.insert(at, at.to_string());
-                    list.push(at);
-                }
-                None => {
-                    let held: Vec<_> = (0..3_000).map(|at| map.get(&at)).collect();
-                    let all = map.iter().count();
-                    let items: Vec<&u64> = list.iter().collect();
-                    assert_eq!((all, items.len()), (3_000, 3_000));
-                    for (value, at) in held.into_iter().zip(0..3_000_u64) {
-                        assert!(value.is_some_and(|text| *text == at.to_string() || at == 7));
-                    }
-                    assert!(items.into_iter().copied().eq(0..3_000));
-                    map.insert(7, "changed".to_owned());
-                    assert_eq!(
-                        map.iter().filter(|(_, value)| *value == "changed").count(),
-                        1
-                    );
-                    ctx.emit(());
-                }
-            },
-            NoTimers,
-        )
+        let states = (map_state::<u64, String>("map"), list_state::<u64>("list"));
+        Process::new(states, hold, NoTimers)
     };
     let mut world = World::new();
     let mut team = world
