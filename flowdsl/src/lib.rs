@@ -28,7 +28,9 @@ pub mod testing;
 
 pub use flowdsl_runtime as runtime;
 pub use flowdsl_runtime::job::{Environment, Health, JobHandle, JobReport, Outcome};
-pub use flowdsl_runtime::settings::{CheckpointMode, Options, RestartStrategy};
+pub use flowdsl_runtime::settings::{
+    CheckpointMode, Options, RestartStrategy, RocksDbSettings, StateBackend,
+};
 pub use flowdsl_runtime::storage::CheckpointLocation;
 pub use flowdsl_runtime::{Error, ErrorKind, Result};
 

@@ -1,5 +1,6 @@
 //! What a user may set, checked together before the job starts.
 
+mod backend;
 mod checkpoints;
 mod restart;
 #[cfg(test)]
@@ -11,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::ids::KeyGroupCount;
 use crate::storage::{CheckpointLocation, TransferLimits};
 
+pub use backend::{RocksDbSettings, StateBackend};
 pub use checkpoints::{AtEnd, CheckpointMode, CheckpointSettings, DuringBacklog};
 pub use restart::{OnPanic, RestartStrategy};
 
@@ -72,6 +74,8 @@ pub struct Options {
     pub key_groups: KeyGroupCount,
     /// Limits of queues and buffers.
     pub limits: Limits,
+    /// Where state is kept.
+    pub backend: StateBackend,
 }
 
 impl Options {
@@ -136,6 +140,12 @@ impl Options {
         self
     }
 
+    /// Keeps state here.
+    pub fn backend(mut self, backend: StateBackend) -> Self {
+        self.backend = backend;
+        self
+    }
+
     /// Checks all settings together.
     ///
     /// # Errors
@@ -172,6 +182,7 @@ impl Options {
             self.limits.rate.is_none_or(|r| r.is_finite() && r > 0.0),
             "the rate must be a positive number of records a second".into(),
         );
+        self.backend.wrong(&mut wrong);
         self.checkpoints.wrong(&mut wrong);
         self.restart_strategy().wrong(&mut wrong);
         wrong.extend(self.limits.transfers.wrong());

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use flowdsl::testing::FaultyDisk;
-use flowdsl::{ErrorKind, Outcome};
+use flowdsl::{ErrorKind, Outcome, StateBackend};
+use flowdsl_tests::backends::backends;
 
 use crate::small::Small;
 
@@ -48,7 +49,12 @@ fn files_in(disk: &FaultyDisk, dir: &str) -> Vec<PathBuf> {
 
 /// Three checkpoints, and a crash.
 fn crashed() -> Small {
+    crashed_with(StateBackend::Memory)
+}
+
+fn crashed_with(backend: StateBackend) -> Small {
     let mut small = Small::new(2, 4);
+    small.options.backend = backend;
     small.start();
     for _ in 0..3 {
         small.next_part().expect("no fault yet");
@@ -89,8 +95,11 @@ fn a_run_falls_back_from_a_damaged_manifest_and_doubles_no_line() {
 
 #[test]
 fn a_run_falls_back_from_a_damaged_state_file_and_doubles_no_line() {
-    for kind in ALL {
-        let mut small = crashed();
+    for (backend, kind) in backends()
+        .into_iter()
+        .flat_map(|backend| ALL.map(|kind| (backend.clone(), kind)))
+    {
+        let mut small = crashed_with(backend);
         let newest = files_in(small.harness.disk(), "state")
             .pop()
             .expect("a state object");

@@ -1,14 +1,27 @@
 //! A disk that fails or loses power at any operation of a job, and of its recovery.
 
+use flowdsl::StateBackend;
 use flowdsl::testing::FaultyDisk;
+use flowdsl_tests::backends::backends;
 
 use crate::small::Small;
 
 /// Runs the small job with a fault at each operation in turn, until a run meets no fault any more.
 fn check_every_operation(worker_count: usize, fault: impl Fn(&FaultyDisk, u64)) {
+    for backend in backends() {
+        check_every_operation_with(&backend, worker_count, &fault);
+    }
+}
+
+fn check_every_operation_with(
+    backend: &StateBackend,
+    worker_count: usize,
+    fault: impl Fn(&FaultyDisk, u64),
+) {
     let mut restarts = 0;
     for n in 1.. {
         let mut small = Small::new(worker_count, 3);
+        small.options.backend = backend.clone();
         fault(small.harness.disk(), n);
         small.start();
         if small.finish().is_err() {
@@ -22,7 +35,7 @@ fn check_every_operation(worker_count: usize, fault: impl Fn(&FaultyDisk, u64)) 
         }
         small.check_complete();
         if small.harness.disk().operations() < n {
-            println!("{n} operations, {restarts} restarts");
+            println!("{backend:?}: {n} operations, {restarts} restarts");
             break;
         }
     }

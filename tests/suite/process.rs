@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use flowdsl::ErrorKind;
 use flowdsl::prelude::*;
 use flowdsl::testing::{Harness, Input};
+use flowdsl::{ErrorKind, StateBackend};
+use flowdsl_tests::backends::backends_in_turn;
 use flowdsl_tests::streams::{Shape, readings};
 
 /// Key, event time, value.
@@ -102,21 +103,28 @@ fn expected(rows: &[Row]) -> Vec<String> {
 
 #[test]
 fn states_and_timers_survive_crashes_and_other_numbers_of_workers() {
-    let (rows, mut harness) = (rows(), Harness::new());
-    let input = harness.input();
-    let job = job(&input);
-    let mut parts = rows.chunks(rows.len() / 5 + 1);
-    for worker_count in [1, 2, 3] {
-        harness.start_with(&job, Options::new().workers(worker_count));
-        input.push_all(parts.next().into_iter().flatten().copied());
-        harness.settle().expect("no fault");
-        // What comes now is in no checkpoint.
-        input.push_all(parts.next().into_iter().flatten().copied());
-        harness.crash();
+    for backends in backends_in_turn(4) {
+        let (rows, mut harness) = (rows(), Harness::new());
+        let input = harness.input();
+        let job = job(&input);
+        let mut parts = rows.chunks(rows.len() / 5 + 1);
+        let options = |worker_count: usize, run: usize| {
+            Options::new()
+                .workers(worker_count)
+                .backend(backends[run].clone())
+        };
+        for (run, worker_count) in [1, 2, 3].into_iter().enumerate() {
+            harness.start_with(&job, options(worker_count, run));
+            input.push_all(parts.next().into_iter().flatten().copied());
+            harness.settle().expect("no fault");
+            // What comes now is in no checkpoint.
+            input.push_all(parts.next().into_iter().flatten().copied());
+            harness.crash();
+        }
+        harness.start_with(&job, options(2, 3));
+        harness.finish().expect("no fault");
+        assert_eq!(harness.lines(DIR), expected(&rows), "{backends:?}");
     }
-    harness.start_with(&job, Options::new().workers(2));
-    harness.finish().expect("no fault");
-    assert_eq!(harness.lines(DIR), expected(&rows));
 }
 
 /// Says of each name when its record came, a second of processing time later.
@@ -142,13 +150,19 @@ fn reminders(input: &Input<u32>, rung: impl Fn((u32, i64)) + Send + Sync + Clone
 
 #[test]
 fn timers_of_the_clock_ring_when_it_says_so_also_behind_a_crash_on_other_workers() {
+    for backends in backends_in_turn(2) {
+        timers_of_the_clock_ring_on(&backends);
+    }
+}
+
+fn timers_of_the_clock_ring_on(backends: &[StateBackend]) {
     let mut harness = Harness::new();
     let input = harness.input();
     let (rung, ringing) = mpsc::channel();
     let job = reminders(&input, move |ring| {
         rung.send(ring).expect("the test listens");
     });
-    harness.start(&job);
+    harness.start_with(&job, Options::new().backend(backends[0].clone()));
     input.push_all(0..20);
     harness.settle().expect("no fault");
     harness.clock().advance(Duration::from_millis(999));
@@ -156,7 +170,8 @@ fn timers_of_the_clock_ring_when_it_says_so_also_behind_a_crash_on_other_workers
     assert_eq!(ringing.try_recv(), Err(mpsc::TryRecvError::Empty));
     harness.crash();
 
-    harness.start_with(&job, Options::new().workers(2));
+    let options = Options::new().workers(2).backend(backends[1].clone());
+    harness.start_with(&job, options);
     harness.settle().expect("no fault");
     assert_eq!(ringing.try_recv(), Err(mpsc::TryRecvError::Empty));
     // Nothing comes in any more: only the clock can wake the stage.
@@ -173,6 +188,12 @@ fn timers_of_the_clock_ring_when_it_says_so_also_behind_a_crash_on_other_workers
 
 #[test]
 fn a_fold_with_a_time_to_live_begins_anew_when_it_is_over() {
+    for backends in backends_in_turn(5) {
+        a_fold_begins_anew_on(&backends);
+    }
+}
+
+fn a_fold_begins_anew_on(backends: &[StateBackend]) {
     let mut harness = Harness::new();
     let input = harness.input::<char>();
     let (counts, largest) = (Collect::new(), Collect::new());
@@ -196,13 +217,15 @@ fn a_fold_with_a_time_to_live_begins_anew_when_it_is_over() {
             .sink(reduced.clone());
     });
     let minutes = |harness: &Harness, n: u64| harness.clock().advance(Duration::from_secs(60 * n));
-    harness.start(&job);
-    for (wait, name, worker_count) in [(0, 'a', 1), (40, 'c', 2), (40, 'b', 1), (60, 'a', 2)] {
+    harness.start_with(&job, Options::new().backend(backends[0].clone()));
+    let turns = [(0, 'a', 1), (40, 'c', 2), (40, 'b', 1), (60, 'a', 2)];
+    for ((wait, name, worker_count), backend) in turns.into_iter().zip(&backends[1..]) {
         minutes(&harness, wait);
         input.push(name);
         harness.settle().expect("no fault");
         harness.crash();
-        harness.start_with(&job, Options::new().workers(worker_count));
+        let options = Options::new().workers(worker_count);
+        harness.start_with(&job, options.backend(backend.clone()));
     }
     harness.finish().expect("no fault");
     let counts: Vec<_> = counts.take().into_iter().map(|c| c.value).collect();

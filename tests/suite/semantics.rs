@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use flowdsl::prelude::*;
 use flowdsl::testing::{Harness, Input};
+use flowdsl_tests::backends::{backends, backends_in_turn};
 use flowdsl_tests::streams::{Reading, Shape, readings};
 
 type Row = (u32, i64, i64);
@@ -64,7 +65,9 @@ fn sessions(input: Input<Row>, disorder_ms: u32, results: Collect<SessionRow>) -
 
 #[test]
 fn sessions_are_those_of_a_plain_loop_through_crashes_and_other_worker_counts() {
+    let turns = backends_in_turn(5);
     for seed in 0..12 {
+        let backends = &turns[seed as usize % turns.len()];
         let shape = Shape {
             seed,
             records: 600,
@@ -78,7 +81,10 @@ fn sessions_are_those_of_a_plain_loop_through_crashes_and_other_worker_counts() 
         let (input, results) = (harness.input(), Collect::new());
         let job = sessions(input.clone(), shape.disorder_ms, results.clone());
         for (part, of_part) in readings.chunks(150).enumerate() {
-            harness.start_with(&job, Options::new().workers(1 + (seed as usize + part) % 3));
+            let options = Options::new()
+                .workers(1 + (seed as usize + part) % 3)
+                .backend(backends[part].clone());
+            harness.start_with(&job, options);
             input.push_all(of_part.iter().map(|r| (r.key, r.at_ms, r.value)));
             if part % 2 == 0 {
                 harness
@@ -87,7 +93,8 @@ fn sessions_are_those_of_a_plain_loop_through_crashes_and_other_worker_counts() 
             }
             harness.crash();
         }
-        harness.start_with(&job, Options::new().workers(2));
+        let options = Options::new().workers(2).backend(backends[4].clone());
+        harness.start_with(&job, options);
         harness
             .finish()
             .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
@@ -101,7 +108,8 @@ fn sessions_are_those_of_a_plain_loop_through_crashes_and_other_worker_counts() 
 
 #[test]
 fn a_union_of_a_stream_with_itself_holds_every_record_twice_through_a_crash() {
-    for worker_count in [1, 2, 4] {
+    let turns = [1, 2, 4].map(|count| backends().into_iter().map(move |backend| (count, backend)));
+    for (worker_count, backend) in turns.into_iter().flatten() {
         let mut harness = Harness::new();
         let (input, all) = (harness.input::<u64>(), Collect::new());
         let (source, sink) = (input.clone(), all.clone());
@@ -121,7 +129,11 @@ fn a_union_of_a_stream_with_itself_holds_every_record_twice_through_a_crash() {
                 .merge()
                 .sink(sink.clone());
         });
-        let options = || Options::new().workers(worker_count);
+        let options = || {
+            Options::new()
+                .workers(worker_count)
+                .backend(backend.clone())
+        };
         harness.start_with(&job, options());
         input.push_all(0..3_000);
         harness.settle().expect("no fault");

@@ -1,12 +1,15 @@
 //! What stands on the command line.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::values::{Every, rate, restart, span};
-use crate::{CheckpointLocation, CheckpointMode, Options, RestartStrategy};
+use super::values::{Every, bytes, rate, restart, span};
+use crate::{
+    CheckpointLocation, CheckpointMode, Options, RestartStrategy, RocksDbSettings, StateBackend,
+};
 
 /// The options of `run` that every job has.
 ///
@@ -64,6 +67,18 @@ pub struct RunArgs {
     #[arg(long)]
     pub accept_duplicates: bool,
 
+    /// Where state is kept: in memory, or in RocksDB, which holds more than memory does
+    #[arg(long, value_enum, value_name = "BACKEND", default_value_t = BackendName::Memory)]
+    pub state_backend: BackendName,
+
+    /// The memory that state in RocksDB may take in this process, such as `64MiB` or `2GiB`
+    #[arg(long, value_name = "SIZE", value_parser = bytes, default_value = "256MiB")]
+    pub state_memory: usize,
+
+    /// Where the databases of state in RocksDB are while the job runs
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+
     /// The most records that all sources together read in a second
     #[arg(long, value_name = "RECORDS_PER_S", value_parser = rate)]
     pub rate: Option<f64>,
@@ -93,8 +108,24 @@ impl RunArgs {
         options.fresh = self.fresh;
         options.accept_duplicates = self.accept_duplicates;
         options.limits.rate = self.rate;
+        options.backend = match self.state_backend {
+            BackendName::Memory => StateBackend::Memory,
+            BackendName::Rocksdb => StateBackend::RocksDb(RocksDbSettings {
+                memory_budget: self.state_memory,
+                work_dir: self.state_dir.clone(),
+            }),
+        };
         options
     }
+}
+
+/// The backends that state can be in.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendName {
+    /// As fast as it can be, and no larger than memory
+    Memory,
+    /// Larger than memory; needs the feature `rocksdb`
+    Rocksdb,
 }
 
 /// What a checkpoint promises.

@@ -46,7 +46,7 @@ use self::args::{Command, CommandLine, Plan, PlanFormat, Run, with_command};
 use self::ending::Failure;
 use crate::{CheckpointLocation, Error, Job, JobReport, plan};
 
-pub use self::args::{Mode, NoArgs, RunArgs};
+pub use self::args::{BackendName, Mode, NoArgs, RunArgs};
 pub use self::numbers::utc;
 pub use self::values::Every;
 /// The crate that options are derived with: `use flowdsl::cli::clap;`.

@@ -7,8 +7,9 @@ use super::args::with_command;
 use super::ending::sentence;
 use super::numbers::{grouped, short};
 use super::progress::line;
+use super::values::bytes;
 use super::*;
-use crate::{CheckpointMode, Options, Outcome, RestartStrategy};
+use crate::{CheckpointMode, Options, Outcome, RestartStrategy, RocksDbSettings, StateBackend};
 
 fn run_args(args: &[&str]) -> Result<RunArgs, String> {
     let cli = Cli::<NoArgs>::try_parse_from(std::iter::once(&"job").chain(args))
@@ -64,6 +65,12 @@ fn every_option_of_run_reaches_the_options_of_the_job() {
         "--accept-duplicates",
         "--rate",
         "1000.5",
+        "--state-backend",
+        "rocksdb",
+        "--state-memory",
+        "64MiB",
+        "--state-dir",
+        "w",
     ];
     let mut expected = Options::new()
         .workers(3)
@@ -72,6 +79,10 @@ fn every_option_of_run_reaches_the_options_of_the_job() {
         .fresh()
         .accept_duplicates()
         .rate(1000.5)
+        .backend(StateBackend::RocksDb(RocksDbSettings {
+            memory_budget: 64 << 20,
+            work_dir: Some("w".into()),
+        }))
         .restart(RestartStrategy::None);
     let checkpoints = &mut expected.checkpoints;
     checkpoints.timeout = Duration::from_secs(5);
@@ -83,6 +94,24 @@ fn every_option_of_run_reaches_the_options_of_the_job() {
         run_args(&args).expect("the arguments are right").options(),
         expected
     );
+}
+
+#[test]
+fn sizes_have_units() {
+    for (text, size) in [("7B", 7), ("64KiB", 65_536), ("2 GB", 2_000_000_000)] {
+        assert_eq!(bytes(text), Ok(size), "{text}");
+    }
+    for wrong in [
+        "",
+        "7",
+        "MiB",
+        "-1MiB",
+        "1.5GiB",
+        "99999999999999999999GiB",
+        "99999999999GiB",
+    ] {
+        assert!(bytes(wrong).is_err(), "{wrong}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The values of options: times, rates and strategies, read from what a person types.
+//! The values of options: times, rates, sizes and strategies, read from what a person types.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -91,6 +91,27 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
     } else {
         Err("the rate must be more than zero".to_owned())
     }
+}
+
+/// The units of a size, in bytes.
+const SIZES: [(&str, usize); 7] = [
+    ("B", 1),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+];
+
+/// Reads a size: a whole number with a unit.
+pub(super) fn bytes(text: &str) -> Result<usize, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = SIZES.iter().find(|(name, _)| *name == unit.trim_start());
+    let size = number.parse::<usize>().ok().zip(unit);
+    size.and_then(|(number, (_, bytes))| number.checked_mul(*bytes))
+        .ok_or_else(|| "write a whole number with a unit, such as `64MiB` or `2GiB`".to_owned())
 }
 
 /// Reads a length of time.

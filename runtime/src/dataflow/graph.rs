@@ -20,7 +20,7 @@ use crate::protocol::{
     Acknowledgement, PlanEdge, PlanStage, Report, SnapshotRef, StageKind, StoredPlan,
 };
 use crate::settings::{CheckpointMode, Limits};
-use crate::state::StateStore;
+use crate::state::{Backend, StateStore};
 use crate::storage::Disk;
 
 /// What the operators of one worker share.
@@ -38,6 +38,7 @@ pub struct WorkerContext {
     pub(crate) clock: Clock,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) store: StateStore,
+    pub(crate) backend: Backend,
     pub(crate) restored: Arc<Restored>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) fate: Arc<Fate>,

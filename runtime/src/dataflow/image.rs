@@ -13,7 +13,7 @@ use crate::ids::{Epoch, SubtaskId};
 use crate::metrics::Metrics;
 use crate::protocol::{SnapshotKind, SnapshotRef};
 use crate::state::frames::HEADER_LEN;
-use crate::state::{FrozenChunk, SnapshotScope, StateStore};
+use crate::state::{FrozenChunk, SnapshotScope, StageBackend, StateStore, Taking};
 
 /// Pieces that wait for a slow disk at most; the rest stays in the table until then.
 const QUEUED: usize = 16;
@@ -27,6 +27,7 @@ pub(crate) struct Snapshot {
     pub(crate) epoch: Epoch,
     pub(crate) scope: SnapshotScope,
     pub(crate) store: StateStore,
+    pub(crate) backend: StageBackend,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -92,19 +93,33 @@ impl Image {
             queued: _,
         } = self;
         let (epoch, scope) = (snapshot.epoch, snapshot.scope);
+        let wake = answers.wake();
         let own = move || {
             let mut encoded = encoded.lock().unwrap_or_else(PoisonError::into_inner);
-            encoded.finish(&snapshot)
+            encoded.finish(&snapshot, || {
+                let _ = wake.activate();
+            })
         };
         answers.submit(epoch, scope, Some(Box::new(own)), prepared);
     }
 }
 
 impl Encoded {
-    fn finish(&mut self, snapshot: &Snapshot) -> Result<Vec<SnapshotRef>> {
+    fn finish(&mut self, snapshot: &Snapshot, settled: impl FnOnce()) -> Result<Vec<SnapshotRef>> {
         // Behind a part that was stored, a header alone says nothing.
         if self.bytes.len() > HEADER_LEN || (self.refs.is_empty() && !self.bytes.is_empty()) {
             self.store(snapshot);
+        }
+        let taking = Taking {
+            subtask: &snapshot.subtask,
+            epoch: snapshot.epoch,
+            store: &snapshot.store,
+            part: self.refs.len() as u32,
+        };
+        // Also where the frames could not be written: the stage waits for it.
+        match snapshot.backend.store_image(&taking, settled) {
+            Ok(refs) => self.refs.extend(refs),
+            Err(error) => drop(self.failed.get_or_insert(error)),
         }
         self.failed
             .take()
@@ -164,6 +179,7 @@ mod tests {
             epoch: Epoch(1),
             scope: SnapshotScope::Full,
             store: StateStore::new(Arc::new(MemoryStorage::new()), Generation(1), 1),
+            backend: StageBackend::default(),
             metrics: Arc::new(Metrics::new()),
         };
         let mut encoded = Encoded::default();
@@ -172,7 +188,9 @@ mod tests {
             chunk.encode(&mut encoded.bytes).expect("numbers encode");
             encoded.store(&snapshot);
         }
-        let refs = encoded.finish(&snapshot).expect("nothing fails in memory");
+        let refs = encoded
+            .finish(&snapshot, || {})
+            .expect("nothing fails in memory");
         assert!(refs.len() > 1, "the image went to several objects");
         let groups = KeyGroupCount::DEFAULT;
         let mut restored = sum();

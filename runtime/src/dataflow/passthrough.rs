@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use crate::error::Result;
 use crate::ids::{KeyGroupCount, KeyGroupRange};
 use crate::schema::Schema;
-use crate::state::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
+use crate::state::{FrozenChunk, KeyedLogic, Progress, SnapshotScope, StageBackend};
 
 /// Passes records on.
 pub(crate) struct Passthrough<R>(PhantomData<fn(R) -> R>);
@@ -22,6 +22,12 @@ impl<R: 'static> KeyedLogic for Passthrough<R> {
 
     fn schema(&self) -> Schema {
         Schema::plain("()")
+    }
+
+    fn open(&mut self, _: &StageBackend) {}
+
+    fn resume(&mut self) -> Result<()> {
+        Ok(())
     }
 
     fn process(&mut self, batch: &mut Vec<R>, _: i64, out: &mut Vec<R>, _: &mut Vec<R>) {

@@ -28,7 +28,7 @@ use crate::ids::{Epoch, Generation, KeyGroupCount, WorkerIndex};
 use crate::metrics::Metrics;
 use crate::protocol::Control;
 use crate::settings::{CheckpointMode, Limits};
-use crate::state::StateStore;
+use crate::state::{Backend, StateStore};
 use crate::storage::Disk;
 
 /// The body of a flow: builds the same graph on every worker.
@@ -49,6 +49,7 @@ pub(crate) struct Run {
     pub(crate) clock: Clock,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) store: StateStore,
+    pub(crate) backend: Backend,
     pub(crate) restored: Arc<Restored>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) fate: Arc<Fate>,
@@ -70,6 +71,7 @@ impl Run {
             clock: run.clock,
             disk: run.disk,
             store: run.store,
+            backend: run.backend,
             restored: run.restored,
             metrics: run.metrics,
             fate: run.fate,

@@ -20,9 +20,10 @@ use super::pace::Pace;
 use super::target::{EdgeTarget, Target};
 use crate::clock::Stopwatch;
 use crate::error::Result;
-use crate::ids::{Epoch, StageId};
+use crate::ids::{Epoch, StageId, WorkerIndex};
+use crate::protocol::SnapshotRef;
 use crate::settings::CheckpointMode;
-use crate::state::{Chain, Former, KeyedLogic, Progress, SnapshotScope, restore_from};
+use crate::state::{Chain, Former, KeyedLogic, Progress, Restoring, SnapshotScope, StageBackend};
 
 /// Records a stage takes up at a time.
 const PIECE: usize = 4_096;
@@ -55,6 +56,8 @@ pub(crate) struct StageOperator<L: KeyedLogic, St, T> {
     out: Vec<L::Out>,
     piece: Vec<L::In>,
     late: Vec<L::In>,
+    /// Where the stage keeps its state.
+    backend: StageBackend,
     pace: Pace,
     copying: Copying,
     /// Whether batches were left over by the last activation.
@@ -82,6 +85,7 @@ where
             out: Vec::new(),
             piece: Vec::new(),
             late: Vec::new(),
+            backend: StageBackend::default(),
             pace: Pace::new(PIECE),
             copying: Copying::nothing(),
             behind: false,
@@ -125,6 +129,7 @@ where
                 && has_passed(frontier, self.epoch)
                 && !frontier.is_empty()
                 && !self.copying.is_under_way()
+                && self.backend.is_settled()
             {
                 self.barrier()?;
             }
@@ -142,6 +147,9 @@ where
             }
             if self.copying.is_under_way() {
                 barrier_waits = true;
+                break;
+            }
+            if !self.backend.is_settled() {
                 break;
             }
             self.barrier()?;
@@ -169,27 +177,38 @@ where
         } = &mut self.parts;
         target.open()?;
         let Some(stage) = stage else { return Ok(()) };
-        let Some(snapshots) = context.restored.keyed.get(stage) else {
-            return Ok(());
-        };
+        let snapshots = context
+            .restored
+            .keyed
+            .get(stage)
+            .map_or(&[][..], Vec::as_slice);
         let range = context
             .key_groups
             .range_of(context.worker, context.worker_count);
-        let former = snapshots.iter().map(|(worker, refs)| Former {
-            range: context
-                .key_groups
-                .range_of(*worker, context.restored.worker_count),
-            refs,
-        });
-        restore_from(logic, context.key_groups, range, former, |reference| {
-            context.store.read(reference)
-        })?;
+        let former = |snapshot| {
+            let (worker, refs): &(WorkerIndex, Vec<SnapshotRef>) = snapshot;
+            Former {
+                range: context
+                    .key_groups
+                    .range_of(*worker, context.restored.worker_count),
+                refs,
+            }
+        };
+        let restoring = Restoring {
+            subtask: &context.subtask(stage),
+            groups: context.key_groups,
+            range,
+            former: snapshots.iter().map(former).collect(),
+            store: &context.store,
+        };
+        self.backend = context.backend.open(logic, &restoring)?;
         // With the same workers every subtask keeps its own key groups, and so its chain.
         if context.restored.worker_count == context.worker_count
             && let Some((_, refs)) = snapshots
                 .iter()
                 .find(|(worker, _)| *worker == context.worker)
             && let Some(answers) = answers
+            && self.backend.goes_on_with(refs)
         {
             answers.restore_chain(Chain::restored(refs.clone()));
         }
@@ -214,6 +233,9 @@ where
             if !target.is_open() || late.as_mut().is_some_and(|late| !Target::is_open(late)) {
                 return Ok(false);
             }
+            if !self.backend.takes_more() {
+                return Ok(false);
+            }
             let Some(piece) = self.pace.next_piece() else {
                 again.activate();
                 return Ok(false);
@@ -229,6 +251,7 @@ where
             if records.is_empty() {
                 inbox.pop();
             }
+            self.backend.check()?;
             self.emit()?;
             self.pace.did(n);
         }
@@ -239,6 +262,9 @@ where
     fn tick(&mut self) -> Result<bool> {
         if !L::USES_CLOCK {
             return Ok(true);
+        }
+        if !self.backend.takes_more() {
+            return Ok(false);
         }
         let now = self.parts.context.clock.unix_millis();
         let now = i64::try_from(now).unwrap_or(i64::MAX);
@@ -274,7 +300,9 @@ where
     fn fire(&mut self, frontier: &MutableAntichain<Moment>) -> Result<bool> {
         let watermark = watermark_of(frontier).map_or(self.watermark, |w| w.max(self.watermark));
         if watermark > self.watermark {
-            if !self.fire_with(|logic, out, budget| logic.fire(watermark, out, budget))? {
+            if !self.backend.is_settled()
+                || !self.fire_with(|logic, out, budget| logic.fire(watermark, out, budget))?
+            {
                 return Ok(false);
             }
             self.watermark = watermark;
@@ -305,6 +333,7 @@ where
             let budget = target.batch_size(piece.min(FIRE));
             let progress = label.guard(|| fire(logic, &mut self.out, budget));
             self.pace.did(self.out.len());
+            self.backend.check()?;
             self.emit()?;
             if progress == Progress::Done {
                 return Ok(true);
@@ -358,8 +387,13 @@ where
         if let Some(answers) = &mut self.parts.answers {
             answers.owe(epoch);
             if let Some(stage) = &self.parts.stage {
-                let scope = answers.next_scope();
+                let scope = if self.backend.has_chain() {
+                    answers.next_scope()
+                } else {
+                    SnapshotScope::Full
+                };
                 let watch = Stopwatch::start();
+                self.backend.begin_image();
                 self.parts.logic.freeze(scope);
                 let froze = watch.elapsed();
                 let snapshot = Snapshot {
@@ -367,6 +401,7 @@ where
                     epoch,
                     scope,
                     store: self.parts.context.store.clone(),
+                    backend: self.backend.clone(),
                     metrics: Arc::clone(&self.parts.context.metrics),
                 };
                 self.copying.begin(snapshot, prepared, froze);

@@ -8,12 +8,13 @@ use super::coordinator::{AskerBook, AttemptNumber, Coordinator, Event, Inside};
 use super::publisher::{Publisher, PublisherParts};
 use super::recovery::{Beginning, Recovered, kept_while_running, recover};
 use super::start::{Environment, JobSpec, Outcome};
+use super::workplace;
 use crate::dataflow::{self, Blueprint, Fate, Restored, Run};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation};
 use crate::protocol::{Coordination, During, RunFacts};
 use crate::settings::Options;
-use crate::state::StateStore;
+use crate::state::{Backend, StateStore};
 use crate::storage::CheckpointStorage;
 
 /// The pause behind a failed checkpoint, for each failure in a row.
@@ -67,29 +68,33 @@ impl Attempt<'_> {
             environment: self.environment,
             worker_count: self.worker_count(),
         };
+        let number = self.number;
+        let beginning = |error| {
+            let during = match number {
+                AttemptNumber(0) => During::Beginning,
+                AttemptNumber(_) => During::Running,
+            };
+            AttemptFailure::of(error, during)
+        };
         let recovered = self
             .storage()
             .and_then(|storage| recover(begin, storage))
-            .map_err(|error| {
-                let during = match self.number {
-                    AttemptNumber(0) => During::Beginning,
-                    AttemptNumber(_) => During::Running,
-                };
-                AttemptFailure::of(error, during)
-            })?;
+            .map_err(beginning)?;
         if self.number == AttemptNumber(0) {
             self.restored_from = recovered.from;
         }
         if recovered.finished {
             return Ok(Finished::Before);
         }
-        self.work(recovered)
+        let author = (recovered.writer.generation(), recovered.writer.nonce());
+        let backend = workplace::start(begin, author).map_err(beginning)?;
+        self.work(recovered, backend)
     }
 
-    fn work(&self, recovered: Recovered) -> Result<Finished, AttemptFailure> {
+    fn work(&self, recovered: Recovered, backend: Backend) -> Result<Finished, AttemptFailure> {
         let running = |error| AttemptFailure::of(error, During::Running);
         let seed = recovered.writer.nonce();
-        let run = self.run_from(&recovered);
+        let run = self.run_from(&recovered, backend);
         let machine = Coordination::new(
             self.run_facts(&recovered),
             self.options.checkpoints.clone(),
@@ -175,7 +180,7 @@ impl Attempt<'_> {
         }
     }
 
-    fn run_from(&self, recovered: &Recovered) -> Run {
+    fn run_from(&self, recovered: &Recovered, backend: Backend) -> Run {
         let storage = Arc::clone(recovered.writer.storage());
         let (generation, nonce) = (recovered.writer.generation(), recovered.writer.nonce());
         Run {
@@ -183,6 +188,7 @@ impl Attempt<'_> {
             key_groups: recovered.key_groups,
             first_epoch: recovered.first_epoch,
             store: StateStore::new(Arc::clone(&storage), generation, nonce),
+            backend,
             restored: Arc::clone(&recovered.restored),
             ..run_of(
                 self.spec,
@@ -227,6 +233,7 @@ pub(super) fn run_of(
         clock: environment.clock.clone(),
         disk: Arc::clone(&environment.disk),
         store: StateStore::new(storage, Generation(0), 0),
+        backend: Backend::memory(),
         restored: Arc::new(Restored::default()),
         metrics: Arc::clone(&environment.metrics),
         fate: Arc::new(Fate::default()),

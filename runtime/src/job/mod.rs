@@ -9,6 +9,7 @@ pub mod internals;
 mod publisher;
 mod recovery;
 mod start;
+mod workplace;
 
 pub use crate::protocol::Health;
 pub use handle::JobHandle;

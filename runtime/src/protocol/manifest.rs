@@ -83,6 +83,10 @@ pub enum SnapshotKind {
     KeyedFull,
     /// What changed since the reference before.
     KeyedIncrement,
+    /// The names that the files in the references behind this one have for RocksDB.
+    RocksCatalogue,
+    /// A file of RocksDB, as it is.
+    RocksFile,
 }
 
 /// Where the bytes of a snapshot reference are.

@@ -7,10 +7,12 @@ use std::marker::PhantomData;
 use crate::error::Result;
 use crate::key::{Key, hash_of};
 
+use super::accessors::Known;
+use super::backend::StageBackend;
 use super::frames::{Frame, Namespace, StoredTable};
 use super::logic::{FrozenChunk, SnapshotScope};
 use super::span::HashSpan;
-use super::table::{Cursor, KeyedTable, Slot};
+use super::tables::{Place, Sought, StateTable, Walk};
 use super::ttl::{Lifetime, Now};
 use super::types::State;
 
@@ -19,11 +21,11 @@ const STEP: usize = 128;
 
 /// A table whose entries live as long as `L` says.
 pub(crate) struct Cells<K, V: State, L: Lifetime> {
-    table: KeyedTable<K, L::Cell<V>>,
+    table: StateTable<K, L::Cell<V>>,
     namespace: Namespace,
     pub(crate) lifetime: L,
     /// Where cleaning up goes on.
-    cleaned: Cursor,
+    cleaned: Walk,
     expired: Vec<K>,
     /// When the image was frozen, if it may leave out what had expired.
     frozen_full: Option<Now>,
@@ -33,14 +35,46 @@ pub(crate) struct Cells<K, V: State, L: Lifetime> {
 impl<K: Key, V: State, L: Lifetime> Cells<K, V, L> {
     pub(crate) fn new(namespace: Namespace, lifetime: L) -> Self {
         Self {
-            table: KeyedTable::new(),
+            table: StateTable::new(&StageBackend::default(), namespace),
             namespace,
             lifetime,
-            cleaned: Cursor::default(),
+            cleaned: Walk::default(),
             expired: Vec::new(),
             frozen_full: None,
             values: PhantomData,
         }
+    }
+
+    /// Says where the table is kept, before anything else.
+    pub(crate) fn open(&mut self, backend: &StageBackend) {
+        self.table = StateTable::new(backend, self.namespace);
+    }
+
+    /// Goes on with what the backend holds already.
+    pub(crate) fn resume(&mut self) -> Result<()> {
+        self.table.resume()
+    }
+
+    /// As [`resume`](Self::resume), if this is the table.
+    pub(crate) fn resume_if(&mut self, namespace: Namespace) -> Result<Known> {
+        if namespace != self.namespace {
+            return Ok(Known::No);
+        }
+        self.resume().map(|()| Known::Yes)
+    }
+
+    /// Goes through the keys that the backend holds already, before anything has changed.
+    pub(crate) fn for_each_stored(&self, mut apply: impl FnMut(K)) -> Result<()> {
+        self.table.for_each_stored(|key, _| apply(key))
+    }
+
+    /// Readies the look-ups of these keys; returns of how many.
+    #[inline]
+    pub(crate) fn look_ahead<'k>(&mut self, keys: impl Iterator<Item = &'k K>) -> usize
+    where
+        K: 'k,
+    {
+        self.table.look_ahead(keys)
     }
 
     pub(crate) fn namespace(&self) -> Namespace {
@@ -52,24 +86,18 @@ impl<K: Key, V: State, L: Lifetime> Cells<K, V, L> {
         self.table.len()
     }
 
-    /// The value of the key with this hash for which `is` holds.
+    /// The value of a key.
     #[inline]
-    pub(crate) fn get(&self, hash: u64, is: impl Fn(&K) -> bool, now: &Now) -> Option<&V> {
-        let slot = self.table.find_by(hash, is)?;
-        self.lifetime.live(self.table.peek(slot)?, now)
+    pub(crate) fn get(&self, hash: u64, key: impl Sought<K>, now: &Now) -> Option<&V> {
+        self.lifetime.live(self.table.peek(hash, key)?, now)
     }
 
     /// As [`get`](Self::get), to be changed.
     #[inline]
-    pub(crate) fn get_mut(
-        &mut self,
-        hash: u64,
-        is: impl Fn(&K) -> bool,
-        now: &Now,
-    ) -> Option<&mut V> {
-        let slot = self.table.find_by(hash, is)?;
-        self.lifetime.live(self.table.peek(slot)?, now)?;
-        Some(self.lifetime.write(self.table.at(slot), now))
+    pub(crate) fn get_mut(&mut self, hash: u64, key: impl Sought<K>, now: &Now) -> Option<&mut V> {
+        let place = self.table.find(hash, key)?;
+        self.lifetime.live(self.table.look(place)?, now)?;
+        Some(self.lifetime.write(self.table.at(place), now))
     }
 
     /// The value of a key, to be changed, made first if there is none.
@@ -77,13 +105,12 @@ impl<K: Key, V: State, L: Lifetime> Cells<K, V, L> {
     pub(crate) fn upsert(
         &mut self,
         hash: u64,
-        is: impl Fn(&K) -> bool,
-        key: impl FnOnce() -> K,
+        key: impl Sought<K>,
         init: impl FnOnce() -> V,
         now: &Now,
     ) -> &mut V {
         let lifetime = self.lifetime;
-        lifetime.write(self.cell(hash, is, key, init, now), now)
+        lifetime.write(self.cell(hash, key, init, now), now)
     }
 
     /// As [`upsert`](Self::upsert); it lives as long as if it had been made now.
@@ -91,31 +118,30 @@ impl<K: Key, V: State, L: Lifetime> Cells<K, V, L> {
     pub(crate) fn prolong(
         &mut self,
         hash: u64,
-        is: impl Fn(&K) -> bool,
-        key: impl FnOnce() -> K,
+        key: impl Sought<K>,
         init: impl FnOnce() -> V,
         now: &Now,
     ) -> &mut V {
         let lifetime = self.lifetime;
-        lifetime.renew(self.cell(hash, is, key, init, now), now)
+        lifetime.renew(self.cell(hash, key, init, now), now)
     }
 
     #[inline]
     fn cell(
         &mut self,
         hash: u64,
-        is: impl Fn(&K) -> bool,
-        key: impl FnOnce() -> K,
+        key: impl Sought<K>,
         init: impl FnOnce() -> V,
         now: &Now,
     ) -> &mut L::Cell<V> {
         let lifetime = self.lifetime;
-        let Some(slot) = self.table.find_by(hash, is) else {
-            let slot = self.table.insert(hash, key(), lifetime.cell(init(), now));
-            return self.table.at(slot);
+        let Some(place) = self.table.find(hash, key) else {
+            let cell = lifetime.cell(init(), now);
+            let place = self.table.insert(hash, key.to_key(), cell);
+            return self.table.at(place);
         };
-        let is_live = self.is_live(slot, now);
-        let cell = self.table.at(slot);
+        let is_live = self.is_live(place, now);
+        let cell = self.table.at(place);
         if !is_live {
             *cell = lifetime.cell(init(), now);
         }
@@ -123,28 +149,21 @@ impl<K: Key, V: State, L: Lifetime> Cells<K, V, L> {
     }
 
     #[inline]
-    fn is_live(&self, slot: Slot, now: &Now) -> bool {
-        let cell = self.table.peek(slot);
+    fn is_live(&self, place: Place, now: &Now) -> bool {
+        let cell = self.table.look(place);
         cell.is_some_and(|cell| self.lifetime.live(cell, now).is_some())
     }
 
     /// Sets the value of a key, as if there had been none; returns the one before.
     #[inline]
-    pub(crate) fn set(
-        &mut self,
-        hash: u64,
-        is: impl Fn(&K) -> bool,
-        key: impl FnOnce() -> K,
-        value: V,
-        now: &Now,
-    ) -> Option<V> {
+    pub(crate) fn set(&mut self, hash: u64, key: impl Sought<K>, value: V, now: &Now) -> Option<V> {
         let lifetime = self.lifetime;
-        let Some(slot) = self.table.find_by(hash, is) else {
-            self.table.insert(hash, key(), lifetime.cell(value, now));
+        let Some(place) = self.table.find(hash, key) else {
+            self.add(hash, key.to_key(), value, now);
             return None;
         };
-        let is_live = self.is_live(slot, now);
-        let cell = self.table.at(slot);
+        let is_live = self.is_live(place, now);
+        let cell = self.table.at(place);
         if is_live {
             return Some(std::mem::replace(lifetime.write(cell, now), value));
         }
@@ -154,27 +173,23 @@ impl<K: Key, V: State, L: Lifetime> Cells<K, V, L> {
 
     /// Sets the value of a key; its time begins anew.
     #[inline]
-    pub(crate) fn put(
-        &mut self,
-        hash: u64,
-        is: impl Fn(&K) -> bool,
-        key: impl FnOnce() -> K,
-        value: V,
-        now: &Now,
-    ) {
-        let cell = self.lifetime.cell(value, now);
-        match self.table.find_by(hash, is) {
-            Some(slot) => *self.table.at(slot) = cell,
-            None => {
-                self.table.insert(hash, key(), cell);
-            }
+    pub(crate) fn put(&mut self, hash: u64, key: impl Sought<K>, value: V, now: &Now) {
+        match self.table.find(hash, key) {
+            Some(place) => *self.table.at(place) = self.lifetime.cell(value, now),
+            None => self.add(hash, key.to_key(), value, now),
         }
     }
 
+    /// Adds a key that is not in the table.
+    #[inline]
+    pub(crate) fn add(&mut self, hash: u64, key: K, value: V, now: &Now) {
+        self.table.insert(hash, key, self.lifetime.cell(value, now));
+    }
+
     /// The value of a key, expired or not, to be changed without giving it a longer life.
-    pub(crate) fn touch(&mut self, hash: u64, is: impl Fn(&K) -> bool) -> Option<&mut V> {
-        let slot = self.table.find_by(hash, is)?;
-        Some(L::inner(self.table.at(slot)))
+    pub(crate) fn touch(&mut self, hash: u64, key: impl Sought<K>) -> Option<&mut V> {
+        let place = self.table.find(hash, key)?;
+        Some(L::inner(self.table.at(place)))
     }
 
     /// Removes a key; returns its value unless that had expired.
@@ -184,6 +199,11 @@ impl<K: Key, V: State, L: Lifetime> Cells<K, V, L> {
             .live(&cell, now)
             .is_some()
             .then(|| L::open(cell))
+    }
+
+    /// Removes a key that is there, whatever its value is.
+    pub(crate) fn erase(&mut self, hash: u64, key: K) {
+        self.table.erase(hash, key);
     }
 
     /// The keys and values in a span of hashes, with some of their neighbours.
@@ -201,7 +221,7 @@ impl<K: Key, V: State, L: Lifetime> Cells<K, V, L> {
 
     /// Removes what has expired from a few places, and goes on behind them next time.
     pub(crate) fn clean_up(&mut self, now: &Now) {
-        if !L::EXPIRES || self.table.is_empty() {
+        if !L::EXPIRES {
             return;
         }
         let (lifetime, expired) = (self.lifetime, &mut self.expired);
@@ -229,15 +249,15 @@ impl<K: Key, V: State, L: Lifetime> Cells<K, V, L> {
     pub(crate) fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk> {
         let mut piece = self.table.copy_frozen(budget)?;
         let (namespace, lifetime, frozen_full) = (self.namespace, self.lifetime, self.frozen_full);
-        Some(FrozenChunk::new(move |bytes| {
+        let size = piece.size();
+        let chunk = FrozenChunk::new(move |bytes| {
             // A full snapshot replaces all before it, so that what it leaves out is gone.
             if let Some(now) = frozen_full {
-                for entries in &mut piece.entries {
-                    entries.retain(|(_, cell)| lifetime.live(cell, &now).is_some());
-                }
+                piece.retain(|cell| lifetime.live(cell, &now).is_some());
             }
             piece.encode(namespace, bytes)
-        }))
+        });
+        Some(chunk.of_size(size))
     }
 
     /// Takes in a frame of this table.

@@ -21,6 +21,9 @@
 //! tag 4, entries  (set these keys; a later entry of a key replaces an earlier one)
 //!   namespace, span, count: u32, bitcode of a sequence of `count` pairs (key, value)
 //!
+//! tag 5, raw      (as tag 4, with the bytes that RocksDB held; stored nowhere)
+//!   namespace, span, count: u32, count times: length: u32, key, length: u32, value
+//!
 //! namespace := table: u8, end: i64
 //!              table 0: the only table of the stage, end = 0
 //!              table 1: the pane that ends at `end`, values that have not fired
@@ -39,12 +42,18 @@
 //! Integrity is the business of the file around the object (length and checksum); what decodes
 //! here is checked all the same, and never trusted for the size of an allocation.
 
+#[cfg(feature = "rocksdb")]
+mod raw;
+mod reader;
+
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 use crate::key::{Key, hash_of};
 
+#[cfg(feature = "rocksdb")]
+pub(crate) use self::raw::RawEntries;
+use self::reader::Reader;
 use super::span::HashSpan;
 use super::types::State;
 
@@ -53,6 +62,7 @@ const HEADER: u8 = 1;
 const CLEAR: u8 = 2;
 const REMOVED: u8 = 3;
 const ENTRIES: u8 = 4;
+const RAW: u8 = 5;
 
 /// The bytes of a header's frame, with which every object of a snapshot begins.
 pub(crate) const HEADER_LEN: usize = 1 + 4 + 10;
@@ -245,16 +255,16 @@ pub(crate) fn read_stored(
             return Err(corrupt("it does not begin with a header"));
         }
         let (namespace, span) = payload.place()?;
+        let table = StoredTable {
+            tag,
+            namespace,
+            span,
+            payload,
+        };
         match tag {
             REMOVED | ENTRIES if !span.overlaps(owned) => {}
-            CLEAR | REMOVED | ENTRIES => {
-                apply(Stored::Table(StoredTable {
-                    tag,
-                    namespace,
-                    span,
-                    payload,
-                }))?;
-            }
+            CLEAR | REMOVED | ENTRIES => apply(Stored::Table(table))?,
+            RAW if cfg!(feature = "rocksdb") => apply(Stored::Table(table))?,
             other => return Err(corrupt(format!("there is no frame with tag {other}"))),
         }
     }
@@ -304,6 +314,10 @@ impl StoredTable<'_> {
             });
             return Ok(Frame::Removed(namespace, keys.collect::<Result<_>>()?));
         }
+        #[cfg(feature = "rocksdb")]
+        if self.tag == RAW {
+            return Ok(Frame::Entries(namespace, self.payload.raw_items(span)?));
+        }
         let entries: Vec<(K, V)> = self.payload.items()?;
         let entries = entries
             .into_iter()
@@ -329,109 +343,4 @@ fn check(span: HashSpan, hash: u64) -> Result<()> {
 
 fn corrupt(what: impl std::fmt::Display) -> Error {
     Error::corrupt(format!("keyed snapshot: {what}"))
-}
-
-/// The bytes not yet read.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, n: usize) -> Result<&'a [u8]> {
-        let (taken, rest) = self
-            .0
-            .split_at_checked(n)
-            .ok_or_else(|| corrupt("it ends in the middle of a frame"))?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let (taken, rest) = self
-            .0
-            .split_first_chunk()
-            .ok_or_else(|| corrupt("it ends in the middle of a frame"))?;
-        self.0 = rest;
-        Ok(*taken)
-    }
-
-    fn u8(&mut self) -> Result<u8> {
-        Ok(u8::from_le_bytes(self.array()?))
-    }
-
-    fn u32(&mut self) -> Result<u32> {
-        Ok(u32::from_le_bytes(self.array()?))
-    }
-
-    fn u64(&mut self) -> Result<u64> {
-        Ok(u64::from_le_bytes(self.array()?))
-    }
-
-    fn i64(&mut self) -> Result<i64> {
-        Ok(i64::from_le_bytes(self.array()?))
-    }
-
-    fn end(&self) -> Result<()> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(corrupt("a frame is longer than what it holds"))
-        }
-    }
-
-    fn header(&mut self, kind: LogicKind) -> Result<i64> {
-        let (layout, logic, watermark) = (self.u8()?, self.u8()?, self.i64()?);
-        self.end()?;
-        if layout != LAYOUT {
-            let message = format!(
-                "keyed snapshot: layout {layout} is not known, this version reads layout {LAYOUT}"
-            );
-            return Err(Error::incompatible(message));
-        }
-        if logic != kind as u8 {
-            let message = format!(
-                "keyed snapshot: written by a stage of kind {logic}, read by one of kind {}",
-                kind as u8
-            );
-            return Err(Error::incompatible(message));
-        }
-        Ok(watermark)
-    }
-
-    fn place(&mut self) -> Result<(Namespace, HashSpan)> {
-        let (table, end) = (self.u8()?, self.i64()?);
-        let namespace = match (table, end) {
-            (0, 0) => Namespace::Whole,
-            (1, end) => Namespace::Waiting(end),
-            (2, end) => Namespace::Fired(end),
-            (3, name) => Namespace::Value(name.cast_unsigned()),
-            (4, name) => Namespace::Map(name.cast_unsigned()),
-            (5, name) => Namespace::Bounds(name.cast_unsigned()),
-            (6, name) => Namespace::Items(name.cast_unsigned()),
-            (7, 0) => Namespace::Timers,
-            _ => return Err(corrupt(format!("there is no table {table}"))),
-        };
-        let span = HashSpan {
-            first: self.u64()?,
-            last: self.u64()?,
-        };
-        if span.first > span.last {
-            return Err(corrupt("a span is empty"));
-        }
-        Ok((namespace, span))
-    }
-
-    fn items<T: DeserializeOwned>(&mut self) -> Result<Vec<T>> {
-        let count = self.u32()? as usize;
-        if count == 0 || count > FRAME_LIMIT {
-            return Err(corrupt(format!("a frame holds {count} items")));
-        }
-        let items: Vec<T> = bitcode::deserialize(self.0)
-            .map_err(|e| corrupt(format!("an item does not decode: {e}")))?;
-        if items.len() != count {
-            return Err(corrupt(format!(
-                "a frame holds {} items and says {count}",
-                items.len()
-            )));
-        }
-        Ok(items)
-    }
 }

@@ -7,6 +7,7 @@
 //! image is then handed over piece by piece with [`copy_frozen`](KeyedLogic::copy_frozen),
 //! between batches; an entry that a record is about to change is copied before the change.
 
+use super::backend::StageBackend;
 use crate::error::Result;
 use crate::ids::{KeyGroupCount, KeyGroupRange};
 use crate::schema::Schema;
@@ -80,6 +81,17 @@ pub trait KeyedLogic: 'static {
 
     /// The schema of key and value, for the manifest.
     fn schema(&self) -> Schema;
+
+    /// Says where the stage keeps its state, before anything else. A stage that is never told keeps it
+    /// in memory.
+    fn open(&mut self, backend: &StageBackend);
+
+    /// Goes on with state that stands in the backend already, taken over from a snapshot as it was.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` where it does not decode, `Unavailable` if the backend does not answer.
+    fn resume(&mut self) -> Result<()>;
 
     /// Drains `batch` into the state. Results that are due at once go to `out`, records that are
     /// late against `watermark` (and so changed nothing) to `late`.

@@ -5,6 +5,15 @@
 //! freeze when a barrier passes.
 
 mod accessors;
+#[cfg_attr(
+    not(feature = "rocksdb"),
+    expect(
+        dead_code,
+        clippy::unnecessary_wraps,
+        reason = "what backends differ in is asked also where there is one only"
+    )
+)]
+mod backend;
 mod cells;
 mod chain;
 mod context;
@@ -13,11 +22,22 @@ mod logic;
 mod part;
 mod process;
 mod restore;
+#[cfg(feature = "rocksdb")]
+mod rocks;
 mod running;
 mod segment;
 pub(crate) mod span;
 mod store;
 mod table;
+#[cfg_attr(
+    not(feature = "rocksdb"),
+    expect(
+        dead_code,
+        clippy::unnecessary_wraps,
+        reason = "nothing leaves memory where there is one backend only"
+    )
+)]
+mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
 mod timers;
@@ -28,6 +48,8 @@ pub use accessors::{
     ClearState, Declared, Kept, ListOf, ListState, MapOf, MapState, Present, ValueOf, ValueState,
     list_state, map_state, value_state,
 };
+pub use backend::{Backend, StageBackend, WorkPlace};
+pub(crate) use backend::{Restoring, Taking};
 pub(crate) use chain::Chain;
 pub use context::{Context, RecordTime};
 pub use logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
@@ -37,6 +59,7 @@ pub use running::{Fold, Reduce};
 pub use store::StateStore;
 pub(crate) use table::Next;
 pub use table::{KeyedTable, Slot};
+pub(crate) use tables::{Begun, Extra, Piece, StateTable};
 pub use timers::{Timer, TimerKind};
 pub use ttl::{Forever, Lifetime, Ttl};
 pub use types::State;

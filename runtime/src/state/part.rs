@@ -10,6 +10,7 @@ use crate::key::{Key, KeyHasher, hash_of};
 use crate::schema::Schema;
 
 use super::span::HashSpan;
+use super::tables::Sought;
 use super::types::State;
 
 /// Bits that the parts of a key have in common with it: those of the most key groups that may be, and
@@ -35,10 +36,38 @@ impl<K: Key, P: Key> Part<K, P> {
     pub(crate) fn part(&self) -> &P {
         &self.part
     }
+}
+
+/// A part that is looked for.
+#[derive(Debug, Serialize)]
+pub(crate) struct PartOf<'a, K, P> {
+    part: &'a P,
+    key: &'a K,
+}
+
+impl<'a, K: Key, P: Key> PartOf<'a, K, P> {
+    pub(crate) fn new(key: &'a K, part: &'a P) -> Self {
+        Self { part, key }
+    }
+}
+
+impl<K, P> Clone for PartOf<'_, K, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, P> Copy for PartOf<'_, K, P> {}
+
+impl<K: Key, P: Key> Sought<Part<K, P>> for PartOf<'_, K, P> {
+    #[inline]
+    fn is(&self, other: &Part<K, P>) -> bool {
+        other.part == *self.part && other.key == *self.key
+    }
 
     #[inline]
-    pub(crate) fn is(&self, key: &K, part: &P) -> bool {
-        self.part == *part && self.key == *key
+    fn to_key(&self) -> Part<K, P> {
+        Part::new(self.key.clone(), self.part.clone())
     }
 }
 
@@ -91,6 +120,15 @@ mod tests {
                 assert!(parts_span(of).contains(hash));
             }
         }
+    }
+
+    #[test]
+    fn a_part_that_is_looked_for_is_encoded_as_the_part() {
+        let (key, part) = ("ABE".to_owned(), 7_u64);
+        let (sought, whole) = (PartOf::new(&key, &part), Part::new(key.clone(), part));
+        assert!(sought.is(&whole) && sought.to_key() == whole);
+        let encoded = bitcode::serialize(&sought).expect("it encodes");
+        assert_eq!(encoded, bitcode::serialize(&whole).expect("it encodes"));
     }
 
     #[test]

@@ -11,7 +11,8 @@ use crate::key::{Key, hash_of};
 use crate::record::{Keyed, Rec, Unkeyed};
 use crate::schema::Schema;
 
-use super::accessors::{Declared, Kept, Names, Present};
+use super::accessors::{Declared, Kept, Known, Names, Present};
+use super::backend::StageBackend;
 use super::context::{Context, RecordTime};
 use super::frames::{self, LogicKind, Namespace, Preamble, Stored};
 use super::logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
@@ -83,6 +84,7 @@ pub struct Process<K, E, T, U, S, F, G> {
     on_timer: G,
     watermark: i64,
     processing: i64,
+    backend: StageBackend,
     preamble: Option<Preamble>,
     records: PhantomData<fn(E, T) -> U>,
 }
@@ -107,6 +109,7 @@ where
             on_timer,
             watermark: i64::MIN,
             processing: i64::MIN,
+            backend: StageBackend::default(),
             preamble: None,
             records: PhantomData,
         }
@@ -185,6 +188,23 @@ where
         Schema::Struct("Process".to_owned(), parts)
     }
 
+    fn open(&mut self, backend: &StageBackend) {
+        self.backend = backend.clone();
+        self.states.open(backend);
+        self.timers.open(backend);
+    }
+
+    fn resume(&mut self) -> Result<()> {
+        for namespace in self.backend.namespaces()? {
+            if namespace == Namespace::Timers {
+                self.timers.resume()?;
+            } else if self.states.resume(namespace)? == Known::No {
+                return Err(Names::of(&self.states, E::IS_TIMED).refuse(namespace));
+            }
+        }
+        Ok(())
+    }
+
     fn process(
         &mut self,
         batch: &mut Vec<Self::In>,
@@ -193,24 +213,30 @@ where
         _: &mut Vec<Self::In>,
     ) {
         self.watermark = self.watermark.max(watermark);
-        for Rec {
-            key: Keyed(key),
-            time,
-            value,
-        } in batch.drain(..)
+        let mut records = batch.drain(..);
+        while let coming = records.as_slice()
+            && !coming.is_empty()
         {
-            let present = Present {
-                key: &key,
-                hash: hash_of(&key),
-                now: self.now(time.event_time()),
-            };
-            let mut context = Context {
-                present: &present,
+            let ready = self.states.look_ahead(coming.iter().map(|rec| &rec.key.0));
+            for Rec {
+                key: Keyed(key),
                 time,
-                timers: G::MAY_SET.then_some(&mut self.timers),
-                out,
-            };
-            (self.on_record)(&mut context, &mut self.states.view(&present), value);
+                value,
+            } in records.by_ref().take(ready)
+            {
+                let present = Present {
+                    key: &key,
+                    hash: hash_of(&key),
+                    now: self.now(time.event_time()),
+                };
+                let mut context = Context {
+                    present: &present,
+                    time,
+                    timers: G::MAY_SET.then_some(&mut self.timers),
+                    out,
+                };
+                (self.on_record)(&mut context, &mut self.states.view(&present), value);
+            }
         }
     }
 
@@ -246,6 +272,7 @@ where
         let preamble = self.preamble.take();
         let piece = self.states.copy_frozen(budget);
         let piece = piece.or_else(|| self.timers.copy_frozen(budget));
+        let size = piece.as_ref().map_or(0, FrozenChunk::size);
         (preamble.is_some() || piece.is_some()).then(|| {
             FrozenChunk::new(move |bytes| {
                 if let Some(preamble) = preamble {
@@ -253,6 +280,7 @@ where
                 }
                 piece.map_or(Ok(()), |piece| piece.encode(bytes))
             })
+            .of_size(size)
         })
     }
 

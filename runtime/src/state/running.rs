@@ -11,24 +11,33 @@ use crate::key::Key;
 use crate::record::{KeyValue, Keyed, Rec, Unkeyed};
 use crate::schema::Schema;
 
-use super::frames::{self, Frame, FrozenPiece, LogicKind, Namespace, Preamble};
+use super::backend::StageBackend;
+use super::frames::{self, Frame, LogicKind, Namespace, Preamble};
 use super::logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
 use super::span::HashSpan;
-use super::table::KeyedTable;
+use super::tables::{Begun, Piece, StateTable};
 use super::types::State;
 
 /// A table whose snapshots stand alone: one value for each key.
 struct Values<K, V> {
-    table: KeyedTable<K, V>,
+    table: StateTable<K, V>,
     preamble: Option<Preamble>,
 }
 
 impl<K: Key, V: State> Values<K, V> {
     fn new() -> Self {
         Self {
-            table: KeyedTable::new(),
+            table: StateTable::new(&StageBackend::default(), Namespace::Whole),
             preamble: None,
         }
+    }
+
+    fn resume(&mut self) -> Result<()> {
+        self.table.resume()
+    }
+
+    fn open(&mut self, backend: &StageBackend) {
+        self.table = StateTable::new(backend, Namespace::Whole);
     }
 
     fn freeze(&mut self, scope: SnapshotScope) {
@@ -48,7 +57,7 @@ impl<K: Key, V: State> Values<K, V> {
     fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk> {
         let preamble = self.preamble.take();
         let piece = self.table.copy_frozen(budget);
-        let size = piece.as_ref().map_or(0, FrozenPiece::size);
+        let size = piece.as_ref().map_or(0, Piece::size);
         (preamble.is_some() || piece.is_some()).then(|| {
             FrozenChunk::new(move |bytes| {
                 if let Some(preamble) = preamble {
@@ -129,6 +138,14 @@ where
         values_schema(K::schema(), A::schema())
     }
 
+    fn open(&mut self, backend: &StageBackend) {
+        self.values.open(backend);
+    }
+
+    fn resume(&mut self) -> Result<()> {
+        self.values.resume()
+    }
+
     #[inline]
     fn process(
         &mut self,
@@ -151,11 +168,14 @@ where
                 fold(sum, value);
                 (time, sum.clone())
             },
-            |table, hash, key, (time, value)| {
+            |key, (time, value)| {
                 let mut sum = init.clone();
                 fold(&mut sum, value);
-                table.insert(hash, key.clone(), sum.clone());
-                Some((key, (time, sum)))
+                Begun {
+                    key: key.clone(),
+                    value: sum.clone(),
+                    said: Some((key, (time, sum))),
+                }
             },
             |key, (time, value)| {
                 out.push(Rec {
@@ -240,6 +260,14 @@ where
         values_schema(K::schema(), T::schema())
     }
 
+    fn open(&mut self, backend: &StageBackend) {
+        self.values.open(backend);
+    }
+
+    fn resume(&mut self) -> Result<()> {
+        self.values.resume()
+    }
+
     #[inline]
     fn process(
         &mut self,
@@ -262,9 +290,10 @@ where
                 reduce(merged, value);
                 (time, merged.clone())
             },
-            |table, hash, key, (time, first)| {
-                table.insert(hash, key.clone(), first.clone());
-                Some((key, (time, first)))
+            |key, (time, first)| Begun {
+                key: key.clone(),
+                value: first.clone(),
+                said: Some((key, (time, first))),
             },
             |_, (time, value)| {
                 out.push(Rec {

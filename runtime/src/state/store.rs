@@ -1,12 +1,15 @@
 //! Where the subtasks of one run keep their state.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::ids::{Epoch, Generation, SubtaskId};
-use crate::protocol::{SnapshotKind, SnapshotRef};
+use crate::protocol::{Location, SnapshotKind, SnapshotRef};
 use crate::storage::CheckpointStorage;
-use crate::storage::snapshots::{SnapshotPart, read_snapshot, write_snapshot};
+use crate::storage::snapshots::{
+    SnapshotPart, read_foreign, read_snapshot, write_foreign, write_snapshot,
+};
 
 /// The checkpoint storage, with what marks the objects of this run as its own.
 #[derive(Clone, Debug)]
@@ -44,6 +47,40 @@ impl StateStore {
             kind,
         };
         write_snapshot(&*self.storage, &part, bytes)
+    }
+
+    /// Makes a file of another program durable, as the `part`-th part of a subtask's snapshot.
+    pub fn write_foreign(
+        &self,
+        subtask: &SubtaskId,
+        epoch: Epoch,
+        part: u32,
+        kind: SnapshotKind,
+        bytes: &[u8],
+    ) -> Result<SnapshotRef> {
+        let part = SnapshotPart {
+            generation: self.generation,
+            nonce: self.nonce,
+            epoch,
+            subtask,
+            part,
+            kind,
+        };
+        write_foreign(&*self.storage, &part, bytes)
+    }
+
+    /// Reads a file of another program, checked.
+    pub fn read_foreign(&self, reference: &SnapshotRef) -> Result<Vec<u8>> {
+        read_foreign(&*self.storage, reference)
+    }
+
+    /// Gives a file of another program a name in the file system; false where it has to be copied.
+    /// Its bytes were checked when the checkpoint was chosen.
+    pub fn link_foreign(&self, reference: &SnapshotRef, to: &Path) -> Result<bool> {
+        match &reference.location {
+            Location::Inline(_) => Ok(false),
+            Location::Object { name, .. } => self.storage.link(name, to),
+        }
     }
 
     /// Reads what a reference points to, checked.

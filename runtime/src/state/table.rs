@@ -21,8 +21,7 @@ use crate::state::State;
 
 use self::image::Frozen;
 pub(crate) use self::reach::Cursor;
-pub(crate) use self::records::Next;
-use self::records::Records;
+pub(crate) use self::records::{Next, Records};
 use super::logic::SnapshotScope;
 use super::segment::{Mark, Segment};
 use super::span::HashSpan;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use crate::error::Result;
 use crate::key::{Key, hash_of};
 
+use super::backend::StageBackend;
 use super::cells::Cells;
 use super::frames::{Namespace, StoredTable};
 use super::logic::{FrozenChunk, SnapshotScope};
@@ -89,15 +90,8 @@ impl<K: Key> Timers<K> {
     pub(crate) fn set(&mut self, hash: u64, key: &K, timer: Timer) {
         self.index();
         if self.due.of(timer.kind).add(timer.time, hash, key) {
-            let place = timer.place();
-            let part = || Part::new(key.clone(), place);
-            self.cells.put(
-                part_hash(hash, &place),
-                |part| part.is(key, &place),
-                part,
-                (),
-                &ANY,
-            );
+            let part = Part::new(key.clone(), timer.place());
+            self.cells.add(hash_of(&part), part, (), &ANY);
         }
     }
 
@@ -127,7 +121,20 @@ impl<K: Key> Timers<K> {
     fn forget(&mut self, hash: u64, key: K, timer: Timer) {
         let place = timer.place();
         let part = Part::new(key, place);
-        self.cells.remove(part_hash(hash, &place), &part, &ANY);
+        self.cells.erase(part_hash(hash, &place), part);
+    }
+
+    /// Says where the timers are kept, before any is set.
+    pub(crate) fn open(&mut self, backend: &StageBackend) {
+        self.cells.open(backend);
+    }
+
+    /// Goes on with what the backend holds already.
+    pub(crate) fn resume(&mut self) -> Result<()> {
+        self.cells.resume()?;
+        self.is_indexed = true;
+        let due = &mut self.due;
+        self.cells.for_each_stored(|part| due.note(&part))
     }
 
     /// Makes the index anew after a restore.
@@ -138,13 +145,7 @@ impl<K: Key> Timers<K> {
         self.is_indexed = true;
         self.due = Due::new();
         for part in self.cells.keys_near(HashSpan::ALL) {
-            let (processing, time) = *part.part();
-            let kind = if processing {
-                TimerKind::Processing
-            } else {
-                TimerKind::Event
-            };
-            self.due.of(kind).add(time, hash_of(part.key()), part.key());
+            self.due.note(part);
         }
     }
 
@@ -179,6 +180,20 @@ impl<K> Due<K> {
             TimerKind::Event => &mut self.event_time,
             TimerKind::Processing => &mut self.processing,
         }
+    }
+}
+
+impl<K: Key> Due<K> {
+    /// Adds a timer as it stands in the table.
+    fn note(&mut self, timer: &Part<K, Place>) {
+        let (processing, time) = *timer.part();
+        let kind = if processing {
+            TimerKind::Processing
+        } else {
+            TimerKind::Event
+        };
+        let key = timer.key();
+        self.of(kind).add(time, hash_of(key), key);
     }
 }
 

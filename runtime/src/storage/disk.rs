@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A file system, or a fake of one that loses power.
 pub trait Disk: fmt::Debug + Send + Sync {
@@ -36,6 +36,11 @@ pub trait Disk: fmt::Debug + Send + Sync {
 
     /// Removes a file; `NotFound` if there is none.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Where others in this process find the file, if this is a file system of the machine.
+    fn real_path(&self, _path: &Path) -> Option<PathBuf> {
+        None
+    }
 
     /// Makes the names in `dir` durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;

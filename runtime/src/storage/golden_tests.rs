@@ -132,6 +132,35 @@ fn golden_manifest() {
     assert_eq!(written, stored);
 }
 
+/// The manifest, with state in RocksDB.
+fn manifest_of_rocksdb() -> Manifest {
+    let reference = |kind, location| SnapshotRef { kind, location };
+    let file = |number: u32| Location::Object {
+        name: format!("state/g-e-{number}.file"),
+        len: 1_000_000,
+        checksum: 7,
+    };
+    let mut manifest = manifest();
+    manifest.snapshots[1].refs = vec![
+        reference(SnapshotKind::KeyedFull, Location::Inline(vec![1, 10])),
+        reference(SnapshotKind::RocksCatalogue, Location::Inline(vec![2, 3])),
+        reference(SnapshotKind::RocksFile, file(2)),
+        reference(SnapshotKind::RocksFile, file(3)),
+    ];
+    manifest
+}
+
+#[test]
+fn golden_manifest_of_rocksdb() {
+    let written = encode_manifest(&manifest_of_rocksdb());
+    let stored = golden("manifest-rocksdb.slot", &written);
+    assert_eq!(
+        decode_slot(&stored),
+        SlotContent::Manifest(Box::new(manifest_of_rocksdb()))
+    );
+    assert_eq!(written, stored);
+}
+
 #[test]
 fn golden_snapshot_frame() {
     let header = FrameHeader {

@@ -7,6 +7,8 @@ mod disk;
 mod objects;
 #[cfg(test)]
 mod tests;
+mod work;
 
 pub use disk::RealDisk;
 pub use objects::LocalStorage;
+pub use work::WorkDir;

@@ -135,6 +135,19 @@ impl CheckpointLocation {
         }
     }
 
+    /// The directory, if it is one.
+    pub(crate) fn dir(&self) -> Option<PathBuf> {
+        match self.place() {
+            Ok(Place::Dir(dir)) => Some(dir),
+            Ok(Place::Memory(_) | Place::Bucket(_)) | Err(_) => None,
+        }
+    }
+
+    /// Whether what is kept there outlives the process, on no disk of its own.
+    pub(crate) fn is_remote(&self) -> bool {
+        matches!(self.place(), Ok(Place::Bucket(_)))
+    }
+
     fn place(&self) -> Result<Place> {
         let url = match &self.written {
             Written::Dir(dir) => return Ok(Place::Dir(dir.clone())),

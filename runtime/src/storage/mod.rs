@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`Disk`], [`RealDisk`], [`FaultyDisk`] | files and names, and what a power loss leaves of them |
 //! | [`CheckpointStorage`], [`LocalStorage`], [`MemoryStorage`] | named objects, "create if absent" |
+//! | [`WorkDir`] | directories that do not outlive the run |
 //! | [`CheckpointLocation`], [`TransferLimits`] | a directory or a URL, and the limits of what travels there |
 //! | `RemoteStorage` (feature `object-store`) | named objects in an object store |
 //! | [`frame`], [`names`] | the envelope and the names of all that is stored |
@@ -35,7 +36,7 @@ mod transfers;
 
 pub use disk::{Disk, DiskFile};
 pub use faulty::FaultyDisk;
-pub use local::{LocalStorage, RealDisk};
+pub use local::{LocalStorage, RealDisk, WorkDir};
 pub use location::CheckpointLocation;
 pub use objects::{CheckpointStorage, Creation, MemoryStorage};
 #[cfg(feature = "object-store")]

@@ -21,6 +21,15 @@ pub const STATE_DIR: &str = "state";
 /// The directory of unfinished files (local storage only).
 pub const TEMPORARY_DIR: &str = "tmp";
 
+/// The directory of what runs have for their own (local storage only).
+pub const WORK_DIR: &str = "work";
+
+/// How the name of a snapshot's part ends.
+const SNAPSHOT: &str = ".snap";
+
+/// How the name of another program's file ends.
+const FOREIGN: &str = ".file";
+
 /// Stage ids longer than this (escaped) are cut, and told apart by a hash.
 const MAX_STAGE_LEN: usize = 96;
 
@@ -49,15 +58,28 @@ pub fn state_object(
 ) -> String {
     let stage = escape(subtask.stage.as_str());
     let SubtaskId { worker, .. } = subtask;
-    format!("{STATE_DIR}/g{generation:010}-e{epoch:020}-{stage}-w{worker}-{part}.snap")
+    format!("{STATE_DIR}/g{generation:010}-e{epoch:020}-{stage}-w{worker}-{part}{SNAPSHOT}")
+}
+
+/// The name of a file of another program (RocksDB) that is part `part` of a subtask's snapshot. Later
+/// snapshots of the subtask name it, too, for as long as the other program keeps it.
+pub fn foreign_file(
+    generation: Generation,
+    epoch: Epoch,
+    subtask: &SubtaskId,
+    part: u32,
+) -> String {
+    let name = state_object(generation, epoch, subtask, part);
+    let stem = name.strip_suffix(SNAPSHOT).unwrap_or(&name);
+    format!("{stem}{FOREIGN}")
 }
 
 /// What the name of a state object says; `None` for what is none of ours.
 pub fn parse_state_object(name: &str) -> Option<StateObject> {
-    let rest = name
-        .strip_prefix(STATE_DIR)?
-        .strip_prefix("/g")?
-        .strip_suffix(".snap")?;
+    let rest = name.strip_prefix(STATE_DIR)?.strip_prefix("/g")?;
+    let rest = rest
+        .strip_suffix(SNAPSHOT)
+        .or_else(|| rest.strip_suffix(FOREIGN))?;
     let (generation, rest) = rest.split_once("-e")?;
     let (epoch, _) = rest.split_once('-')?;
     Some(StateObject {
@@ -76,6 +98,28 @@ pub(super) const fn probe() -> &'static str {
 /// The name of an unfinished file: `unique` tells runs apart, `count` the files of one run.
 pub fn temporary(unique: u64, count: u64) -> String {
     format!("{TEMPORARY_DIR}/{unique:016x}-{count}")
+}
+
+/// The work directory of a run. `place` tells the checkpoint directories of jobs of one name apart.
+pub fn work_dir(job: &str, place: u64, generation: Generation, nonce: u64) -> String {
+    format!(
+        "{}-{place:016x}-g{generation:010}-{nonce:016x}",
+        escape(job)
+    )
+}
+
+/// The directory of a subtask in the work directory of its run.
+pub fn stage_dir(subtask: &SubtaskId) -> String {
+    format!("{}-w{}", escape(subtask.stage.as_str()), subtask.worker)
+}
+
+/// Whether a work directory is that of an older run of the job: one that has ended, or is fenced.
+pub fn is_stale_work_dir(name: &str, job: &str, place: u64, generation: Generation) -> bool {
+    let mine = format!("{}-{place:016x}-g", escape(job));
+    name.strip_prefix(&mine)
+        .and_then(|rest| rest.split_once('-'))
+        .and_then(|(older, _)| older.parse().ok())
+        .is_some_and(|older| Generation(older) < generation)
 }
 
 /// Whether a name is one that this module could have made; names in manifests are bytes, too.
@@ -185,6 +229,34 @@ mod tests {
         }
         let distinct: std::collections::BTreeSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), stages.len());
+    }
+
+    #[test]
+    fn a_foreign_file_is_a_state_object_that_carries_its_epoch() {
+        let name = foreign_file(Generation(2), Epoch(41), &subtask("hourly"), 7);
+        assert_eq!(
+            name,
+            "state/g0000000002-e00000000000000000041-hourly-w3-7.file"
+        );
+        let parsed = parse_state_object(&name).expect("a name of ours");
+        assert_eq!(
+            (parsed.generation, parsed.epoch),
+            (Generation(2), Epoch(41))
+        );
+    }
+
+    #[test]
+    fn the_work_directories_of_older_runs_of_the_same_job_are_stale() {
+        let dir = |job: &str, place, generation| work_dir(job, place, Generation(generation), 5);
+        let is_stale = |name: String| is_stale_work_dir(&name, "a b", 1, Generation(3));
+        assert!(is_stale(dir("a b", 1, 2)));
+        assert!(!is_stale(dir("a b", 1, 3)), "this run's own");
+        assert!(
+            !is_stale(dir("a b", 2, 2)),
+            "of another checkpoint directory"
+        );
+        assert!(!is_stale(dir("a", 1, 2)), "of another job");
+        assert!(!is_stale("what else is there".to_owned()));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Result;
@@ -40,6 +41,12 @@ pub trait CheckpointStorage: fmt::Debug + Send + Sync {
     /// Deletes objects: slots of the log first and in this order, then the others in any. They are
     /// durably gone on return. A name that is not there is fine.
     fn delete(&self, names: &[String]) -> Result<()>;
+
+    /// Gives an object a second name in the file system, for somebody who only reads it; false where
+    /// the storage is no directory of the same file system.
+    fn link(&self, _name: &str, _to: &Path) -> Result<bool> {
+        Ok(false)
+    }
 
     /// The place, for messages.
     fn place(&self) -> String;

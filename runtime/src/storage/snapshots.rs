@@ -72,6 +72,51 @@ pub fn write_snapshot(
     })
 }
 
+/// Makes a file of another program durable as a part of a snapshot. It stays as it is: without a frame.
+///
+/// # Errors
+///
+/// `Unavailable` if the storage does not answer.
+pub fn write_foreign(
+    storage: &dyn CheckpointStorage,
+    part: &SnapshotPart<'_>,
+    bytes: &[u8],
+) -> Result<SnapshotRef> {
+    let location = if bytes.len() <= INLINE_LIMIT {
+        Location::Inline(bytes.to_vec())
+    } else {
+        let name = names::foreign_file(part.generation, part.epoch, part.subtask, part.part);
+        storage.write(&name, bytes)?;
+        Location::Object {
+            name,
+            len: bytes.len() as u64,
+            checksum: xxh3_64(bytes),
+        }
+    };
+    Ok(SnapshotRef {
+        kind: part.kind,
+        location,
+    })
+}
+
+/// Reads a file of another program, checked.
+///
+/// # Errors
+///
+/// `Corrupt`, naming the object, if it is not what was written; `Unavailable` if the storage does not answer.
+pub fn read_foreign(storage: &dyn CheckpointStorage, reference: &SnapshotRef) -> Result<Vec<u8>> {
+    match &reference.location {
+        Location::Inline(bytes) => Ok(bytes.clone()),
+        Location::Object {
+            name,
+            len,
+            checksum,
+        } => read_checked(storage, name, *len, *checksum)?.map_err(|reason| {
+            Error::corrupt(format!("the state object `{name}` is damaged: {reason}"))
+        }),
+    }
+}
+
 /// Reads the bytes behind a snapshot reference, checked.
 ///
 /// # Errors

@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 
 use crate::key::{Key, hash_of};
 use crate::record::{Rec, Timed, Unkeyed, Windowed};
-use crate::state::KeyedTable;
-use crate::state::State;
 use crate::state::frames::Namespace;
 use crate::state::span::HashSpan;
+use crate::state::{StageBackend, State, StateTable};
 
 use super::aggregator::Aggregator;
 
@@ -18,29 +17,38 @@ use super::aggregator::Aggregator;
 pub(super) struct Pane<K, A> {
     pub(super) start: i64,
     pub(super) end: i64,
-    pub(super) waiting: KeyedTable<K, A>,
-    pub(super) fired: KeyedTable<K, A>,
+    pub(super) waiting: StateTable<K, A>,
+    pub(super) fired: StateTable<K, A>,
 }
 
 impl<K: Key, A: State> Pane<K, A> {
-    fn new(start: i64, end: i64) -> Self {
+    fn new(backend: &StageBackend, start: i64, end: i64) -> Self {
         Self {
             start,
             end,
-            waiting: KeyedTable::new(),
-            fired: KeyedTable::new(),
+            waiting: StateTable::new(backend, Namespace::Waiting(end)),
+            fired: StateTable::new(backend, Namespace::Fired(end)),
         }
+    }
+
+    /// What a slot holds while no window has it.
+    fn vacant() -> Self {
+        Self::new(&StageBackend::default(), 0, 0)
     }
 
     pub(super) fn len(&self) -> usize {
         self.waiting.len() + self.fired.len()
     }
 
+    fn is_empty(&mut self) -> bool {
+        self.waiting.is_empty() && self.fired.is_empty()
+    }
+
     /// Adds a record to a window that is not due.
     pub(super) fn add<T, G: Aggregator<T, Acc = A>>(&mut self, aggregator: &G, key: &K, value: &T) {
         let hash = hash_of(key);
-        if let Some(slot) = self.waiting.find(hash, key) {
-            aggregator.add_shared(self.waiting.at(slot), value);
+        if let Some(place) = self.waiting.find(hash, key) {
+            aggregator.add_shared(self.waiting.at(place), value);
         } else {
             self.waiting
                 .insert(hash, key.clone(), aggregator.first_shared(value));
@@ -55,8 +63,8 @@ impl<K: Key, A: State> Pane<K, A> {
         value: &T,
     ) -> Option<Rec<Unkeyed, Timed, Windowed<K, G::Out>>> {
         let hash = hash_of(key);
-        if let Some(slot) = self.fired.find(hash, key) {
-            aggregator.add_shared(self.fired.at(slot), value);
+        if let Some(place) = self.fired.find(hash, key) {
+            aggregator.add_shared(self.fired.at(place), value);
         } else if self.waiting.is_empty() {
             self.fired
                 .insert(hash, key.clone(), aggregator.first_shared(value));
@@ -65,11 +73,9 @@ impl<K: Key, A: State> Pane<K, A> {
             self.add(aggregator, key, value);
             return None;
         }
-        let acc = self
-            .fired
-            .get(hash, key)
-            .expect("it was found or inserted above");
-        Some(self.result(key.clone(), aggregator.finish(acc)))
+        let acc = self.fired.get(hash, key);
+        let value = aggregator.finish(acc.expect("it was found or inserted above"));
+        Some(self.result(key.clone(), value))
     }
 
     /// The record that says what the window made of a key's records.
@@ -88,7 +94,7 @@ impl<K: Key, A: State> Pane<K, A> {
     }
 
     /// The two tables, each with its name in snapshots.
-    pub(super) fn tables(&mut self) -> [(Namespace, &mut KeyedTable<K, A>); 2] {
+    pub(super) fn tables(&mut self) -> [(Namespace, &mut StateTable<K, A>); 2] {
         [
             (Namespace::Waiting(self.end), &mut self.waiting),
             (Namespace::Fired(self.end), &mut self.fired),
@@ -98,24 +104,30 @@ impl<K: Key, A: State> Pane<K, A> {
 
 /// The open windows, by their ends; each has a slot for as long as it is open.
 pub(super) struct Panes<K, A> {
+    backend: StageBackend,
     slots: Vec<Pane<K, A>>,
     vacant: Vec<usize>,
     by_end: BTreeMap<i64, usize>,
     /// Tables of closed windows of which a frozen image holds something not yet copied.
-    closed: Vec<(Namespace, KeyedTable<K, A>)>,
+    closed: Vec<(Namespace, StateTable<K, A>)>,
     /// What the next increment has to take back of closed windows.
     cleared: Vec<(Namespace, HashSpan)>,
 }
 
 impl<K: Key, A: State> Panes<K, A> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(backend: StageBackend) -> Self {
         Self {
+            backend,
             slots: Vec::new(),
             vacant: Vec::new(),
             by_end: BTreeMap::new(),
             closed: Vec::new(),
             cleared: Vec::new(),
         }
+    }
+
+    pub(super) fn backend(&self) -> &StageBackend {
+        &self.backend
     }
 
     pub(super) fn len(&self) -> usize {
@@ -152,7 +164,7 @@ impl<K: Key, A: State> Panes<K, A> {
     /// The slot of the window that ends at `end`, opened first if need be.
     pub(super) fn open(&mut self, start: i64, end: i64) -> usize {
         *self.by_end.entry(end).or_insert_with(|| {
-            let pane = Pane::new(start, end);
+            let pane = Pane::new(&self.backend, start, end);
             if let Some(slot) = self.vacant.pop() {
                 self.slots[slot] = pane;
                 return slot;
@@ -168,13 +180,13 @@ impl<K: Key, A: State> Panes<K, A> {
             return;
         };
         self.vacant.push(slot);
-        let pane = std::mem::replace(&mut self.slots[slot], Pane::new(0, 0));
-        for (namespace, table) in [
+        let pane = std::mem::replace(&mut self.slots[slot], Pane::vacant());
+        for (namespace, mut table) in [
             (Namespace::Waiting(end), pane.waiting),
             (Namespace::Fired(end), pane.fired),
         ] {
             self.cleared
-                .extend(table.stored_span().map(|span| (namespace, span)));
+                .extend(table.forget().map(|span| (namespace, span)));
             if table.is_frozen() {
                 self.closed.push((namespace, table));
             }
@@ -187,16 +199,16 @@ impl<K: Key, A: State> Panes<K, A> {
     }
 
     /// The tables of closed windows of which something is still to be copied.
-    pub(super) fn closed(&mut self) -> &mut Vec<(Namespace, KeyedTable<K, A>)> {
+    pub(super) fn closed(&mut self) -> &mut Vec<(Namespace, StateTable<K, A>)> {
         &mut self.closed
     }
 
     /// Forgets a window that a restore has left empty.
     pub(super) fn forget_if_empty(&mut self, end: i64) {
-        if self.get(end).is_some_and(|pane| pane.len() == 0)
+        if self.get(end).is_some_and(Pane::is_empty)
             && let Some(slot) = self.by_end.remove(&end)
         {
-            self.slots[slot] = Pane::new(0, 0);
+            self.slots[slot] = Pane::vacant();
             self.vacant.push(slot);
         }
     }

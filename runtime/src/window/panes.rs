@@ -8,9 +8,12 @@ use crate::ids::{KeyGroupCount, KeyGroupRange};
 use crate::key::{Key, hash_of};
 use crate::record::{Keyed, Rec, Timed, Unkeyed, Windowed};
 use crate::schema::Schema;
-use crate::state::frames::{self, Frame, FrozenPiece, LogicKind, Namespace, Preamble};
+use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
 use crate::state::span::HashSpan;
-use crate::state::{FrozenChunk, KeyedLogic, KeyedTable, Next, Progress, SnapshotScope, State};
+use crate::state::{
+    Begun, FrozenChunk, KeyedLogic, Next, Piece, Progress, SnapshotScope, StageBackend, State,
+    StateTable,
+};
 
 use super::aggregator::Aggregator;
 use super::grid::Grid;
@@ -77,7 +80,7 @@ impl<K: Key, T: 'static, G: Aggregator<T>> PaneWindows<K, T, G> {
             lateness: lateness.max(0),
             aggregator,
             watermark: i64::MIN,
-            panes: Panes::new(),
+            panes: Panes::new(StageBackend::default()),
             fired_until: i64::MIN,
             present: Present::none(),
             preamble: None,
@@ -215,6 +218,21 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
         Schema::Struct("Windows".to_owned(), parts)
     }
 
+    fn open(&mut self, backend: &StageBackend) {
+        self.panes = Panes::new(backend.clone());
+    }
+
+    fn resume(&mut self) -> Result<()> {
+        for namespace in self.panes.backend().namespaces()? {
+            let mut resumed = Ok(());
+            restored(&mut self.panes, self.grid, namespace, |table| {
+                resumed = table.resume();
+            });
+            resumed?;
+        }
+        Ok(())
+    }
+
     #[inline]
     fn process(
         &mut self,
@@ -278,14 +296,14 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
 
     fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk> {
         let preamble = self.preamble.take();
-        let mut pieces: Vec<(Namespace, FrozenPiece<K, G::Acc>)> = Vec::new();
+        let mut pieces: Vec<(Namespace, Piece<K, G::Acc>)> = Vec::new();
         let mut left = budget.max(1);
-        let mut copy = |namespace: Namespace, table: &mut KeyedTable<K, G::Acc>| {
+        let mut copy = |namespace: Namespace, table: &mut StateTable<K, G::Acc>| {
             while left > 0 {
                 let Some(piece) = table.copy_frozen(left) else {
                     return true;
                 };
-                left = left.saturating_sub(piece.cost.max(1));
+                left = left.saturating_sub(piece.cost().max(1));
                 pieces.push((namespace, piece));
             }
             false
@@ -364,7 +382,7 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
 /// Adds records to a window that has not fired.
 #[inline]
 fn add_to_one<K: Key, T, G: Aggregator<T>>(
-    table: &mut KeyedTable<K, G::Acc>,
+    table: &mut StateTable<K, G::Acc>,
     aggregator: &G,
     records: &mut Next<'_, '_, Rec<Keyed<K>, Timed, T>>,
 ) {
@@ -373,9 +391,10 @@ fn add_to_one<K: Key, T, G: Aggregator<T>>(
         |rec| (rec.key.0, rec.value),
         |rec| &rec.key.0,
         |acc, value| aggregator.add(acc, value),
-        |table, hash, key, value| {
-            table.insert(hash, key, aggregator.first(value));
-            None
+        |key, value| Begun {
+            key,
+            value: aggregator.first(value),
+            said: None,
         },
         |_, ()| {},
     );
@@ -386,7 +405,7 @@ fn restored<K: Key, A: State>(
     panes: &mut Panes<K, A>,
     grid: Grid,
     namespace: Namespace,
-    change: impl FnOnce(&mut KeyedTable<K, A>),
+    change: impl FnOnce(&mut StateTable<K, A>),
 ) {
     let end = match namespace {
         // Written by no stage of this kind; there is nothing that it could mean.

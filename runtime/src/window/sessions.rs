@@ -14,9 +14,11 @@ use crate::ids::{KeyGroupCount, KeyGroupRange};
 use crate::key::{Key, hash_of};
 use crate::record::{Keyed, Rec, Timed, Unkeyed, Windowed};
 use crate::schema::Schema;
-use crate::state::frames::{self, Frame, FrozenPiece, LogicKind, Namespace, Preamble};
+use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
 use crate::state::span::HashSpan;
-use crate::state::{FrozenChunk, KeyedLogic, KeyedTable, Progress, SnapshotScope, State};
+use crate::state::{
+    Extra, FrozenChunk, KeyedLogic, Piece, Progress, SnapshotScope, StageBackend, State, StateTable,
+};
 
 use super::aggregator::MergingAggregator;
 
@@ -60,6 +62,22 @@ impl<A> SessionState<A> {
     }
 }
 
+/// The timers of a key's sessions, which stand in no snapshot.
+const fn timers<A>() -> Extra<Vec<SessionState<A>>> {
+    Extra {
+        save: |sessions, bytes| {
+            for session in sessions {
+                bytes.extend(session.timer.to_le_bytes());
+            }
+        },
+        load: |sessions, bytes| {
+            for (session, timer) in sessions.iter_mut().zip(bytes.as_chunks().0) {
+                session.timer = i64::from_le_bytes(*timer);
+            }
+        },
+    }
+}
+
 /// The stage of session windows.
 ///
 /// Its state is the open sessions of each key, and the watermark; with allowed lateness also the
@@ -69,7 +87,7 @@ pub struct SessionWindows<K, T, G: MergingAggregator<T>> {
     lateness: i64,
     aggregator: G,
     watermark: i64,
-    table: KeyedTable<K, Vec<SessionState<G::Acc>>>,
+    table: StateTable<K, Vec<SessionState<G::Acc>>>,
     timers: BTreeMap<i64, Vec<K>>,
     preamble: Option<Preamble>,
     records: PhantomData<fn(T)>,
@@ -82,7 +100,7 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> SessionWindows<K, T, G> {
             lateness: lateness.max(0),
             aggregator,
             watermark: i64::MIN,
-            table: KeyedTable::new(),
+            table: StateTable::new(&StageBackend::default(), Namespace::Whole),
             timers: BTreeMap::new(),
             preamble: None,
             records: PhantomData,
@@ -102,11 +120,10 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> SessionWindows<K, T, G> {
         // A session that is closed is gone, also where its timer has not come yet.
         let meets = |s: &SessionState<G::Acc>| s.start < end && start < s.end && !is_closed(s.end);
 
-        let slot = self.table.find(hash, &rec.key.0);
         let known = self.table.get(hash, &rec.key.0);
-        let Some((slot, first)) =
-            slot.zip(known.and_then(|sessions| sessions.iter().position(meets)))
-        else {
+        let first = known.and_then(|sessions| sessions.iter().position(meets));
+        let place = self.table.find(hash, &rec.key.0);
+        let Some((place, first)) = place.zip(first) else {
             if is_closed(end) {
                 return Some(rec);
             }
@@ -114,7 +131,7 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> SessionWindows<K, T, G> {
             return None;
         };
 
-        let sessions = self.table.at(slot);
+        let sessions = self.table.at(place);
         let mut at = first + 1;
         while at < sessions.len() {
             if meets(&sessions[at]) {
@@ -253,6 +270,20 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
         Schema::Struct("Sessions".to_owned(), parts)
     }
 
+    fn open(&mut self, backend: &StageBackend) {
+        self.table = StateTable::new(backend, Namespace::Whole).keeping(timers());
+    }
+
+    fn resume(&mut self) -> Result<()> {
+        self.table.resume()?;
+        let timers = &mut self.timers;
+        self.table.for_each_stored(|key, sessions| {
+            for session in sessions {
+                timers.entry(session.timer).or_default().push(key.clone());
+            }
+        })
+    }
+
     fn process(
         &mut self,
         batch: &mut Vec<Self::In>,
@@ -261,6 +292,7 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
         late: &mut Vec<Self::In>,
     ) {
         self.watermark = self.watermark.max(watermark);
+        self.table.look_ahead(batch.iter().map(|rec| &rec.key.0));
         for rec in batch.drain(..) {
             late.extend(self.add(rec, out));
         }
@@ -305,7 +337,7 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
     fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk> {
         let preamble = self.preamble.take();
         let piece = self.table.copy_frozen(budget);
-        let size = piece.as_ref().map_or(0, FrozenPiece::size);
+        let size = piece.as_ref().map_or(0, Piece::size);
         (preamble.is_some() || piece.is_some()).then(|| {
             FrozenChunk::new(move |bytes| {
                 if let Some(preamble) = preamble {

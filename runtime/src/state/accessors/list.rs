@@ -11,15 +11,16 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::key::Key;
 use crate::schema::Schema;
+use crate::state::backend::StageBackend;
 use crate::state::cells::Cells;
 use crate::state::frames::{Namespace, StoredTable};
 use crate::state::logic::{FrozenChunk, SnapshotScope};
-use crate::state::part::{Part, part_hash};
+use crate::state::part::{Part, PartOf, part_hash};
 use crate::state::span::HashSpan;
 use crate::state::ttl::{Forever, Lifetime, Now, Ttl};
 use crate::state::types::State;
 
-use super::{ClearState, Declared, Kept, Names, Present, checksum};
+use super::{ClearState, Declared, Kept, Known, Names, Present, checksum};
 
 /// Declares a list for each key, by a name that is unique in the stage.
 pub fn list_state<V: State>(name: &str) -> ListOf<V> {
@@ -106,6 +107,25 @@ impl<K: Key, V: State, L: Lifetime> Kept<K> for KeptList<K, V, L> {
         names.add(&self.name, lifetime, "ListState", parts);
     }
 
+    fn open(&mut self, backend: &StageBackend) {
+        self.bounds.open(backend);
+        self.items.open(backend);
+    }
+
+    fn resume(&mut self, namespace: Namespace) -> Result<Known> {
+        match self.bounds.resume_if(namespace)? {
+            Known::Yes => Ok(Known::Yes),
+            Known::No => self.items.resume_if(namespace),
+        }
+    }
+
+    fn look_ahead<'k>(&mut self, keys: impl Iterator<Item = &'k K> + Clone) -> usize
+    where
+        K: 'k,
+    {
+        self.bounds.look_ahead(keys)
+    }
+
     fn entry_count(&self) -> usize {
         self.items.len()
     }
@@ -172,14 +192,11 @@ impl<K: Key, V: State, L: Lifetime> ListState<'_, K, V, L> {
     pub fn push(&mut self, item: V) {
         let Present { key, hash, now } = self.present;
         self.skip_expired();
-        let is = |other: &K| other == *key;
-        let owned = || (*key).clone();
-        let bounds = self.bounds.prolong(*hash, is, owned, Bounds::default, now);
+        let bounds = self.bounds.prolong(*hash, *key, Bounds::default, now);
         let at = bounds.behind;
         bounds.behind += 1;
-        let (hash, is) = (part_hash(*hash, &at), |p: &Part<K, u64>| p.is(key, &at));
         self.items
-            .put(hash, is, || Part::new(owned(), at), item, now);
+            .put(part_hash(*hash, &at), PartOf::new(*key, &at), item, now);
     }
 
     /// Removes the first item, and returns it.
@@ -217,7 +234,7 @@ impl<K: Key, V: State, L: Lifetime> ListState<'_, K, V, L> {
 
     fn places(&self) -> Option<Bounds> {
         let Present { key, hash, now } = self.present;
-        let bounds = self.bounds.get(*hash, |other| other == *key, now)?;
+        let bounds = self.bounds.get(*hash, *key, now)?;
         // Damaged bounds must not make a length that wraps around.
         (bounds.first <= bounds.behind).then_some(*bounds)
     }
@@ -225,7 +242,7 @@ impl<K: Key, V: State, L: Lifetime> ListState<'_, K, V, L> {
     fn item(&self, at: u64) -> Option<&V> {
         let Present { key, hash, now } = self.present;
         self.items
-            .get(part_hash(*hash, &at), |part| part.is(key, &at), now)
+            .get(part_hash(*hash, &at), PartOf::new(*key, &at), now)
     }
 
     fn remove(&mut self, at: u64) -> Option<V> {
@@ -257,7 +274,7 @@ impl<K: Key, V: State, L: Lifetime> ListState<'_, K, V, L> {
     /// Lets the list begin at a place, without giving it a longer life.
     fn begin_at(&mut self, first: u64) {
         let Present { key, hash, .. } = self.present;
-        if let Some(bounds) = self.bounds.touch(*hash, |other| other == *key) {
+        if let Some(bounds) = self.bounds.touch(*hash, *key) {
             bounds.first = first;
         }
     }

@@ -4,15 +4,16 @@ use std::marker::PhantomData;
 
 use crate::error::Result;
 use crate::key::Key;
+use crate::state::backend::StageBackend;
 use crate::state::cells::Cells;
 use crate::state::frames::{Namespace, StoredTable};
 use crate::state::logic::{FrozenChunk, SnapshotScope};
-use crate::state::part::{Part, part_hash, parts_span};
+use crate::state::part::{Part, PartOf, part_hash, parts_span};
 use crate::state::span::HashSpan;
 use crate::state::ttl::{Forever, Lifetime, Now, Ttl};
 use crate::state::types::State;
 
-use super::{ClearState, Declared, Kept, Names, Present, checksum};
+use super::{ClearState, Declared, Kept, Known, Names, Present, checksum};
 
 /// Declares a map for each key, by a name that is unique in the stage.
 pub fn map_state<MK: Key, MV: State>(name: &str) -> MapOf<MK, MV> {
@@ -83,6 +84,22 @@ impl<K: Key, MK: Key, MV: State, L: Lifetime> Kept<K> for KeptMap<K, MK, MV, L> 
         names.add(&self.name, lifetime, "MapState", parts);
     }
 
+    fn open(&mut self, backend: &StageBackend) {
+        self.cells.open(backend);
+    }
+
+    fn resume(&mut self, namespace: Namespace) -> Result<Known> {
+        self.cells.resume_if(namespace)
+    }
+
+    fn look_ahead<'k>(&mut self, _: impl Iterator<Item = &'k K> + Clone) -> usize
+    where
+        K: 'k,
+    {
+        // Which of its parts a record asks for is known to the handler only.
+        usize::MAX
+    }
+
     fn entry_count(&self) -> usize {
         self.cells.len()
     }
@@ -143,7 +160,7 @@ impl<K: Key, MK: Key, MV: State, L: Lifetime> MapState<'_, K, MK, MV, L> {
     pub fn get(&self, of: &MK) -> Option<&MV> {
         let Present { key, hash, now } = self.present;
         self.cells
-            .get(part_hash(*hash, of), |part| part.is(key, of), now)
+            .get(part_hash(*hash, of), PartOf::new(*key, of), now)
     }
 
     /// The value of a key of the map, if it is there, to be changed.
@@ -151,7 +168,7 @@ impl<K: Key, MK: Key, MV: State, L: Lifetime> MapState<'_, K, MK, MV, L> {
     pub fn get_mut(&mut self, of: &MK) -> Option<&mut MV> {
         let Present { key, hash, now } = self.present;
         self.cells
-            .get_mut(part_hash(*hash, of), |part| part.is(key, of), now)
+            .get_mut(part_hash(*hash, of), PartOf::new(*key, of), now)
     }
 
     /// Whether the map holds a key.
@@ -164,18 +181,16 @@ impl<K: Key, MK: Key, MV: State, L: Lifetime> MapState<'_, K, MK, MV, L> {
     #[inline]
     pub fn or_insert_with(&mut self, of: &MK, init: impl FnOnce() -> MV) -> &mut MV {
         let Present { key, hash, now } = self.present;
-        let part = || Part::new((*key).clone(), of.clone());
         self.cells
-            .upsert(part_hash(*hash, of), |p| p.is(key, of), part, init, now)
+            .upsert(part_hash(*hash, of), PartOf::new(*key, of), init, now)
     }
 
     /// Sets the value of a key of the map; returns the one before.
     #[inline]
     pub fn insert(&mut self, of: MK, value: MV) -> Option<MV> {
         let Present { key, hash, now } = self.present;
-        let part = || Part::new((*key).clone(), of.clone());
-        self.cells
-            .set(part_hash(*hash, &of), |p| p.is(key, &of), part, value, now)
+        let part = PartOf::new(*key, &of);
+        self.cells.set(part_hash(*hash, &of), part, value, now)
     }
 
     /// Removes a key of the map; returns its value.

@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::schema::Schema;
 
+use super::backend::StageBackend;
 use super::frames::{Namespace, StoredTable};
 use super::logic::{FrozenChunk, SnapshotScope};
 use super::span::HashSpan;
@@ -62,6 +63,20 @@ pub trait Kept<K: Key>: 'static {
     #[doc(hidden)]
     fn describe(&self, names: &mut Names);
 
+    /// Says where they are kept, before anything else.
+    #[doc(hidden)]
+    fn open(&mut self, backend: &StageBackend);
+
+    /// Goes on with what the backend holds of a table already, if it is one of these.
+    #[doc(hidden)]
+    fn resume(&mut self, namespace: Namespace) -> Result<Known>;
+
+    /// Readies the states of the keys that come next; returns of how many.
+    #[doc(hidden)]
+    fn look_ahead<'k>(&mut self, keys: impl Iterator<Item = &'k K> + Clone) -> usize
+    where
+        K: 'k;
+
     /// The number of entries.
     #[doc(hidden)]
     fn entry_count(&self) -> usize;
@@ -83,6 +98,13 @@ pub trait Kept<K: Key>: 'static {
         stored: StoredTable<'s>,
         owned: HashSpan,
     ) -> Result<Option<StoredTable<'s>>>;
+}
+
+/// Whether a table is one of those that a stage declares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    Yes,
+    No,
 }
 
 /// All states of a key, or one of them.

@@ -2,12 +2,13 @@
 
 use crate::error::Result;
 use crate::key::Key;
+use crate::state::backend::StageBackend;
 use crate::state::frames::{Namespace, StoredTable};
 use crate::state::logic::{FrozenChunk, SnapshotScope};
 use crate::state::span::HashSpan;
 use crate::state::ttl::Now;
 
-use super::{ClearState, Declared, Kept, Names, Present};
+use super::{ClearState, Declared, Kept, Known, Names, Present};
 
 impl<K: Key> Declared<K> for () {
     type Kept = ();
@@ -25,6 +26,19 @@ impl<K: Key> Kept<K> for () {
     fn view<'a>(&'a mut self, _: &'a Present<'a, K>) {}
 
     fn describe(&self, _: &mut Names) {}
+
+    fn open(&mut self, _: &StageBackend) {}
+
+    fn resume(&mut self, _: Namespace) -> Result<Known> {
+        Ok(Known::No)
+    }
+
+    fn look_ahead<'k>(&mut self, _: impl Iterator<Item = &'k K> + Clone) -> usize
+    where
+        K: 'k,
+    {
+        usize::MAX
+    }
 
     fn entry_count(&self) -> usize {
         0
@@ -75,6 +89,25 @@ macro_rules! tuples {
 
             fn describe(&self, names: &mut Names) {
                 $(self.$at.describe(names);)*
+            }
+
+            fn open(&mut self, backend: &StageBackend) {
+                $(self.$at.open(backend);)*
+            }
+
+            fn resume(&mut self, namespace: Namespace) -> Result<Known> {
+                $(if self.$at.resume(namespace)? == Known::Yes {
+                    return Ok(Known::Yes);
+                })*
+                Ok(Known::No)
+            }
+
+            #[inline]
+            fn look_ahead<'k>(&mut self, keys: impl Iterator<Item = &'k K> + Clone) -> usize
+            where
+                K: 'k,
+            {
+                usize::MAX $(.min(self.$at.look_ahead(keys.clone())))*
             }
 
             fn entry_count(&self) -> usize {

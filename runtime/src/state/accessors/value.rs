@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use crate::error::Result;
 use crate::key::Key;
+use crate::state::backend::StageBackend;
 use crate::state::cells::Cells;
 use crate::state::frames::{Namespace, StoredTable};
 use crate::state::logic::{FrozenChunk, SnapshotScope};
@@ -11,7 +12,7 @@ use crate::state::span::HashSpan;
 use crate::state::ttl::{Forever, Lifetime, Now, Ttl};
 use crate::state::types::State;
 
-use super::{ClearState, Declared, Kept, Names, Present, checksum};
+use super::{ClearState, Declared, Kept, Known, Names, Present, checksum};
 
 /// Declares a value for each key, by a name that is unique in the stage.
 pub fn value_state<V: State>(name: &str) -> ValueOf<V> {
@@ -79,6 +80,21 @@ impl<K: Key, V: State, L: Lifetime> Kept<K> for KeptValue<K, V, L> {
         names.add(&self.name, lifetime, "ValueState", parts);
     }
 
+    fn open(&mut self, backend: &StageBackend) {
+        self.cells.open(backend);
+    }
+
+    fn resume(&mut self, namespace: Namespace) -> Result<Known> {
+        self.cells.resume_if(namespace)
+    }
+
+    fn look_ahead<'k>(&mut self, keys: impl Iterator<Item = &'k K> + Clone) -> usize
+    where
+        K: 'k,
+    {
+        self.cells.look_ahead(keys)
+    }
+
     fn entry_count(&self) -> usize {
         self.cells.len()
     }
@@ -134,14 +150,14 @@ impl<K: Key, V: State, L: Lifetime> ValueState<'_, K, V, L> {
     #[inline]
     pub fn get(&self) -> Option<&V> {
         let Present { key, hash, now } = self.present;
-        self.cells.get(*hash, |other| other == *key, now)
+        self.cells.get(*hash, *key, now)
     }
 
     /// The value, if there is one, to be changed.
     #[inline]
     pub fn get_mut(&mut self) -> Option<&mut V> {
         let Present { key, hash, now } = self.present;
-        self.cells.get_mut(*hash, |other| other == *key, now)
+        self.cells.get_mut(*hash, *key, now)
     }
 
     /// The value, to be changed; `value` if there is none.
@@ -154,16 +170,14 @@ impl<K: Key, V: State, L: Lifetime> ValueState<'_, K, V, L> {
     #[inline]
     pub fn or_insert_with(&mut self, init: impl FnOnce() -> V) -> &mut V {
         let Present { key, hash, now } = self.present;
-        self.cells
-            .upsert(*hash, |other| other == *key, || (*key).clone(), init, now)
+        self.cells.upsert(*hash, *key, init, now)
     }
 
     /// Sets the value; returns the one before.
     #[inline]
     pub fn set(&mut self, value: V) -> Option<V> {
         let Present { key, hash, now } = self.present;
-        self.cells
-            .set(*hash, |other| other == *key, || (*key).clone(), value, now)
+        self.cells.set(*hash, *key, value, now)
     }
 
     /// Forgets the value, and returns it.

@@ -1,11 +1,14 @@
-//! Random operations, snapshots and restarts with other numbers of workers, against the model.
+//! Random operations, snapshots and restarts with other numbers of workers, against the model; on each
+//! backend, and with changes between them.
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
 use super::model::Model;
-use super::stage::{Op, Seen, Stage, Workers, rec, stage};
+use super::stage::{Op, Seen, Stage, rec};
+use super::team::{Snapshots, Team, World};
+use crate::settings::StateBackend;
 use crate::state::{KeyedLogic, SnapshotScope, TimerKind};
 
 #[derive(Clone, Debug)]
@@ -20,8 +23,9 @@ enum Step {
     Barrier(SnapshotScope),
     /// Some of the frozen image is copied.
     Copy(usize),
-    /// All workers end, and so many begin with the last snapshot that was finished.
-    Restart(usize),
+    /// All workers end, and so many begin with the last snapshot that was finished, on one of the
+    /// backends.
+    Restart(usize, usize),
 }
 
 fn ops() -> impl Strategy<Value = Op> {
@@ -58,7 +62,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             2 => Just(Step::Barrier(SnapshotScope::Increment)),
             1 => Just(Step::Barrier(SnapshotScope::Full)),
             3 => (1_usize..6).prop_map(Step::Copy),
-            1 => (1_usize..4).prop_map(Step::Restart),
+            1 => (1_usize..4, 0_usize..2).prop_map(|(n, backend)| Step::Restart(n, backend)),
         ],
         1..40,
     )
@@ -66,27 +70,51 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// The stage with its snapshots beside the model with copies of itself.
 struct Run {
-    workers: Workers<Stage>,
+    world: World,
+    backends: Vec<StateBackend>,
+    workers: Team<Stage>,
     model: Model,
     /// The model at the last barrier, whose snapshot is being copied.
     frozen: Option<Model>,
     /// The last snapshot that was finished.
-    stored: Option<(Vec<Vec<Vec<u8>>>, Model)>,
+    stored: Option<(Snapshots, Model)>,
 }
 
 impl Run {
+    /// A run that begins on the last of some backends.
+    fn new(backends: Vec<StateBackend>) -> Self {
+        let mut world = World::new();
+        let first = backends.last().cloned().unwrap_or_default();
+        let mut workers = world.team(&first, 2, &Snapshots::new());
+        workers.tick(0, &mut Vec::new());
+        Self {
+            world,
+            backends,
+            workers,
+            model: Model::new(),
+            frozen: None,
+            stored: None,
+        }
+    }
+
     fn step(&mut self, step: &Step) {
         let (mut out, mut expected) = (Vec::new(), Vec::new());
         match step {
             Step::Records(records) => {
+                let mut batches = vec![Vec::new(); self.workers.logics.len()];
                 for (key, time, op) in records {
-                    let logic = self.workers.of(*key);
-                    let batch = &mut vec![rec(*key, *time, *op)];
-                    logic.process(batch, self.model.watermark, &mut out, &mut Vec::new());
+                    batches[self.workers.of(*key)].push(rec(*key, *time, *op));
                     expected.push(self.model.handle(*key, *time, *op));
+                }
+                for (logic, batch) in self.workers.logics.iter_mut().zip(&mut batches) {
+                    logic.process(batch, self.model.watermark, &mut out, &mut Vec::new());
                 }
             }
             Step::Advance(by) => {
+                // As the operator does: nothing fires before the backend has settled.
+                if !self.workers.is_settled() {
+                    self.finish_snapshot();
+                }
                 self.model.watermark = self.model.watermark.max(-20) + by;
                 self.workers.fire(self.model.watermark, &mut out);
                 expected = self.model.ring(TimerKind::Event);
@@ -109,7 +137,10 @@ impl Run {
                     self.finish_snapshot();
                 }
             }
-            Step::Restart(worker_count) => self.restart(*worker_count),
+            Step::Restart(worker_count, backend) => {
+                let backend = self.backends[backend % self.backends.len()].clone();
+                self.restart(*worker_count, &backend);
+            }
         }
         let seen: Vec<Seen> = out.into_iter().map(|rec| rec.value).collect();
         assert_eq!(by_key(seen), by_key(expected), "{step:?}");
@@ -117,12 +148,13 @@ impl Run {
 
     fn finish_snapshot(&mut self) {
         while self.workers.copy(3) {}
+        self.workers.store();
         if let Some(frozen) = self.frozen.take() {
             self.stored = Some((self.workers.chains.clone(), frozen));
         }
     }
 
-    fn restart(&mut self, worker_count: usize) {
+    fn restart(&mut self, worker_count: usize, backend: &StateBackend) {
         let clock = self.model.clock;
         let (chains, mut model) = self
             .stored
@@ -130,7 +162,7 @@ impl Run {
             .unwrap_or_else(|| (Vec::new(), Model::new()));
         // Time goes on, whatever happens.
         model.clock = clock;
-        self.workers = Workers::restored(stage, &chains, worker_count);
+        self.workers = self.world.team(backend, worker_count, &chains);
         self.frozen = None;
         self.stored = (!chains.is_empty()).then(|| (chains, model.clone()));
         self.model = model;
@@ -150,25 +182,41 @@ fn by_key(all: Vec<Seen>) -> BTreeMap<u64, Vec<Seen>> {
     by_key
 }
 
+/// Goes through the steps, and then has everything cleaned up.
+fn check(steps: &[Step], backends: Vec<StateBackend>) -> Result<(), TestCaseError> {
+    let mut run = Run::new(backends);
+    for step in steps {
+        run.step(step);
+    }
+    run.step(&Step::Clock(1));
+    // Only a stage in memory counts all that it has.
+    if run.backends.len() > 1 {
+        run.step(&Step::Barrier(SnapshotScope::Full));
+        run.finish_snapshot();
+        run.restart(1, &StateBackend::Memory);
+    }
+    // A look at everything: what has expired is gone.
+    (0..4).for_each(|_| run.workers.tick(run.model.clock, &mut Vec::new()));
+    let kept: usize = run.workers.logics.iter().map(KeyedLogic::len).sum();
+    prop_assert_eq!(kept, run.model.live());
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn states_and_timers_are_what_plain_maps_say_through_snapshots_and_restarts(steps in steps()) {
-        let mut run = Run {
-            workers: Workers::new(stage, 2),
-            model: Model::new(),
-            frozen: None,
-            stored: None,
-        };
-        run.workers.tick(0, &mut Vec::new());
-        for step in &steps {
-            run.step(step);
-        }
-        run.step(&Step::Clock(1));
-        // A look at everything: what has expired is gone.
-        (0..4).for_each(|_| run.workers.tick(run.model.clock, &mut Vec::new()));
-        let kept: usize = run.workers.logics.iter().map(KeyedLogic::len).sum();
-        prop_assert_eq!(kept, run.model.live());
+        check(&steps, vec![StateBackend::Memory])?;
+    }
+}
+
+#[cfg(feature = "rocksdb")]
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn states_and_timers_go_from_backend_to_backend(steps in steps()) {
+        check(&steps, vec![StateBackend::Memory, super::team::tiny_rocksdb()])?;
     }
 }

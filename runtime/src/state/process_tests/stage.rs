@@ -10,8 +10,7 @@ use crate::state::accessors::{
 };
 use crate::state::testing::{GROUPS, ranges};
 use crate::state::{
-    ClearState, Context, Forever, KeyedLogic, Process, Progress, SnapshotScope, Timer, TimerKind,
-    Ttl,
+    ClearState, Context, Forever, KeyedLogic, Process, SnapshotScope, Timer, TimerKind, Ttl,
 };
 
 /// What a record does to the states of its key.
@@ -198,19 +197,6 @@ impl<L: KeyedLogic> Workers<L> {
             }
         }
         more
-    }
-
-    /// Fires until nothing is due, a few results at a time.
-    pub(super) fn fire(&mut self, watermark: i64, out: &mut Vec<L::Out>) {
-        for logic in &mut self.logics {
-            while logic.fire(watermark, out, 2) == Progress::More {}
-        }
-    }
-
-    pub(super) fn tick(&mut self, now: i64, out: &mut Vec<L::Out>) {
-        for logic in &mut self.logics {
-            while logic.tick(now, out, 2) == Progress::More {}
-        }
     }
 
     /// Other workers, with the state that these chains hold.

@@ -205,6 +205,14 @@ impl CheckpointStorage for LocalStorage {
             })
     }
 
+    fn link(&self, name: &str, to: &Path) -> Result<bool> {
+        let Some(from) = self.disk.real_path(&self.path(name)?) else {
+            return Ok(false);
+        };
+        // It may be another file system, or one without links: then it is copied.
+        Ok(self.disk.hard_link(&from, to).is_ok())
+    }
+
     fn place(&self) -> String {
         self.root.display().to_string()
     }

@@ -1,0 +1,358 @@
+//! Where a run keeps its state, and where each of its stages does.
+
+use std::path::PathBuf;
+#[cfg(feature = "rocksdb")]
+use std::sync::Arc;
+
+use super::frames::Namespace;
+use super::logic::KeyedLogic;
+use super::restore::{Former, restore_from};
+#[cfg(feature = "rocksdb")]
+use super::rocks::{self, Part, Store, Stores, Upload};
+#[cfg(feature = "rocksdb")]
+use super::span::HashSpan;
+use super::store::StateStore;
+#[cfg(not(feature = "rocksdb"))]
+use crate::error::Error;
+use crate::error::Result;
+use crate::ids::{Epoch, KeyGroupCount, KeyGroupRange, SubtaskId};
+use crate::protocol::{SnapshotKind, SnapshotRef};
+use crate::settings::StateBackend;
+#[cfg(feature = "rocksdb")]
+use crate::storage::{WorkDir, names};
+
+/// Where a run keeps its state.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    kind: Kind,
+    #[cfg(feature = "rocksdb")]
+    place: WorkPlace,
+}
+
+/// A directory for a run's own, which is not made before it is needed.
+#[derive(Clone, Debug, Default)]
+pub struct WorkPlace {
+    /// Where it is.
+    pub root: PathBuf,
+    /// Its name, which no other run has.
+    pub name: String,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Memory,
+    #[cfg(feature = "rocksdb")]
+    Rocks(Arc<Stores>),
+}
+
+/// Where one stage keeps its state on one worker.
+#[derive(Clone, Debug, Default)]
+pub struct StageBackend(pub(super) Home);
+
+#[derive(Clone, Debug, Default)]
+pub(super) enum Home {
+    /// In memory.
+    #[default]
+    Memory,
+    /// In a database of its own.
+    #[cfg(feature = "rocksdb")]
+    Rocks(Arc<Store>),
+}
+
+/// What a stage is to be restored from.
+pub(crate) struct Restoring<'a> {
+    pub(crate) subtask: &'a SubtaskId,
+    pub(crate) groups: KeyGroupCount,
+    /// The key groups that the subtask owns.
+    pub(crate) range: KeyGroupRange,
+    pub(crate) former: Vec<Former<'a>>,
+    pub(crate) store: &'a StateStore,
+}
+
+impl Backend {
+    /// All state in memory, and no directory.
+    pub fn memory() -> Self {
+        Self {
+            kind: Kind::Memory,
+            #[cfg(feature = "rocksdb")]
+            place: WorkPlace::default(),
+        }
+    }
+
+    /// The backend of a run in which so many subtasks keep state.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the work directory cannot be made, `Invalid` without the feature that a
+    /// backend needs.
+    #[cfg(feature = "rocksdb")]
+    pub fn start(settings: &StateBackend, place: WorkPlace, subtasks: usize) -> Result<Self> {
+        let kind = match settings {
+            StateBackend::Memory => Kind::Memory,
+            StateBackend::RocksDb(settings) => {
+                let dir = WorkDir::create(&place.root, &place.name)?;
+                let settings = rocks::Settings {
+                    memory_budget: settings.memory_budget,
+                    stores: subtasks,
+                };
+                Kind::Rocks(Arc::new(Stores::new(settings, dir)))
+            }
+        };
+        Ok(Self { kind, place })
+    }
+
+    /// The backend of a run in which so many subtasks keep state.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the work directory cannot be made, `Invalid` without the feature that a
+    /// backend needs.
+    #[cfg(not(feature = "rocksdb"))]
+    pub fn start(settings: &StateBackend, _: WorkPlace, _: usize) -> Result<Self> {
+        match settings {
+            StateBackend::Memory => Ok(Self::memory()),
+            StateBackend::RocksDb(_) => Err(without_rocksdb("state cannot be kept in RocksDB")),
+        }
+    }
+
+    /// Opens the place of a stage's state, and gives the stage back what former subtasks left.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` where stored bytes do not decode, `Incompatible` where another kind of stage wrote
+    /// them, `Unavailable` if the storage or the database does not answer.
+    pub(crate) fn open<L: KeyedLogic>(
+        &self,
+        logic: &mut L,
+        restoring: &Restoring<'_>,
+    ) -> Result<StageBackend> {
+        match &self.kind {
+            Kind::Memory => {
+                let stage = StageBackend::default();
+                logic.open(&stage);
+                restoring.frames(logic)?;
+                let databases = restoring.databases();
+                if databases.is_empty() {
+                    return Ok(stage);
+                }
+                self.read_databases(logic, restoring, &databases)?;
+                Ok(stage)
+            }
+            #[cfg(feature = "rocksdb")]
+            Kind::Rocks(stores) => {
+                let name = names::stage_dir(restoring.subtask);
+                let databases = restoring.databases();
+                let parts = databases
+                    .iter()
+                    .filter_map(|former| restoring.part(former))
+                    .collect();
+                let store = rocks::take_over(stores, &name, parts, restoring.store)?;
+                let stage = StageBackend(Home::Rocks(Arc::new(store)));
+                logic.open(&stage);
+                restoring.frames(logic)?;
+                logic.resume()?;
+                stage.check()?;
+                Ok(stage)
+            }
+        }
+    }
+
+    /// Gives a stage in memory back what stands in databases.
+    #[cfg(feature = "rocksdb")]
+    fn read_databases<L: KeyedLogic>(
+        &self,
+        logic: &mut L,
+        restoring: &Restoring<'_>,
+        databases: &[Former<'_>],
+    ) -> Result<()> {
+        // Which watermark counts was decided from the heads of the snapshots.
+        let watermark = logic.watermark().map(|watermark| *watermark);
+        for (at, former) in databases.iter().enumerate() {
+            let Some(part) = restoring.part(former) else {
+                continue;
+            };
+            let WorkPlace { root, name } = &self.place;
+            let stage = names::stage_dir(restoring.subtask);
+            let dir = WorkDir::create(root, &format!("{name}-{stage}-{at}"))?;
+            let mut head = Vec::new();
+            for reference in head_of(former.refs) {
+                head.extend(restoring.store.read(reference)?);
+            }
+            rocks::read_into(&part, restoring.store, &dir, &head, |object| {
+                logic.restore(object, restoring.groups, restoring.range)
+            })?;
+        }
+        if let (Some(watermark), Some(decided)) = (logic.watermark(), watermark) {
+            *watermark = decided;
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "rocksdb"))]
+    #[expect(clippy::unused_self, reason = "it is used with the feature")]
+    fn read_databases<L: KeyedLogic>(
+        &self,
+        _: &mut L,
+        _: &Restoring<'_>,
+        _: &[Former<'_>],
+    ) -> Result<()> {
+        Err(without_rocksdb(
+            "the checkpoint was written with state in RocksDB, which cannot be read",
+        ))
+    }
+}
+
+impl<'a> Restoring<'a> {
+    /// Restores all that is written in frames: whole snapshots of stages in memory, and the heads of
+    /// those of databases.
+    fn frames<L: KeyedLogic>(&self, logic: &mut L) -> Result<()> {
+        let former = self.former.iter().map(|former| Former {
+            range: former.range,
+            refs: head_of(former.refs),
+        });
+        restore_from(logic, self.groups, self.range, former, |reference| {
+            self.store.read(reference)
+        })
+    }
+
+    /// The former subtasks whose state was in a database, and concerns this one.
+    fn databases(&self) -> Vec<Former<'a>> {
+        let former = self.former.iter();
+        former
+            .filter(|former| {
+                head_of(former.refs).len() < former.refs.len() && former.range.overlaps(self.range)
+            })
+            .map(|former| Former {
+                range: former.range,
+                refs: former.refs,
+            })
+            .collect()
+    }
+
+    #[cfg(feature = "rocksdb")]
+    fn part<'b>(&self, former: &Former<'b>) -> Option<Part<'b>> {
+        let whole = HashSpan::of_groups(self.groups, former.range)?;
+        let wanted = HashSpan::of_groups(self.groups, self.range)?;
+        wanted.overlaps(whole).then(|| Part {
+            refs: former.refs,
+            whole,
+            wanted: HashSpan {
+                first: whole.first.max(wanted.first),
+                last: whole.last.min(wanted.last),
+            },
+        })
+    }
+}
+
+/// The references before those of a database.
+fn head_of(refs: &[SnapshotRef]) -> &[SnapshotRef] {
+    let is_head = |reference: &&SnapshotRef| match reference.kind {
+        SnapshotKind::Operator | SnapshotKind::KeyedFull | SnapshotKind::KeyedIncrement => true,
+        SnapshotKind::RocksCatalogue | SnapshotKind::RocksFile => false,
+    };
+    &refs[..refs.iter().take_while(is_head).count()]
+}
+
+#[cfg(not(feature = "rocksdb"))]
+fn without_rocksdb(what: &str) -> Error {
+    Error::invalid(format!(
+        "{what}: this program was built without the feature `rocksdb` of the crate `flowdsl`"
+    ))
+}
+
+/// Which snapshot a stage takes.
+pub(crate) struct Taking<'a> {
+    pub(crate) subtask: &'a SubtaskId,
+    pub(crate) epoch: Epoch,
+    pub(crate) store: &'a StateStore,
+    /// The number of the first part that is free.
+    pub(crate) part: u32,
+}
+
+impl StageBackend {
+    /// Whether increments follow each other in a chain of snapshots. A database keeps account of
+    /// its files itself.
+    pub(crate) fn has_chain(&self) -> bool {
+        match &self.0 {
+            Home::Memory => true,
+            #[cfg(feature = "rocksdb")]
+            Home::Rocks(_) => false,
+        }
+    }
+
+    /// Whether increments may follow the snapshot that a stage was restored from: all of it stands in
+    /// frames.
+    pub(crate) fn goes_on_with(&self, refs: &[SnapshotRef]) -> bool {
+        self.has_chain() && head_of(refs).len() == refs.len()
+    }
+
+    /// An image is about to be frozen: until it is stored, what changes waits.
+    pub(crate) fn begin_image(&self) {
+        match &self.0 {
+            Home::Memory => {}
+            #[cfg(feature = "rocksdb")]
+            Home::Rocks(store) => store.open_window(),
+        }
+    }
+
+    /// All of the image was handed over and encoded; `settled` hears when the stage may fire and
+    /// freeze again. References to what is stored elsewhere than in frames are returned.
+    pub(crate) fn store_image(
+        &self,
+        taking: &Taking<'_>,
+        settled: impl FnOnce(),
+    ) -> Result<Vec<SnapshotRef>> {
+        match &self.0 {
+            Home::Memory => {
+                let _ = (taking, settled);
+                Ok(Vec::new())
+            }
+            #[cfg(feature = "rocksdb")]
+            Home::Rocks(store) => {
+                let upload = Upload {
+                    subtask: taking.subtask,
+                    epoch: taking.epoch,
+                    store: taking.store,
+                    part: taking.part,
+                };
+                store.snapshot(&upload, settled)
+            }
+        }
+    }
+
+    /// Whether the stage may fire, and freeze again. If not, the operator is woken when it may.
+    pub(crate) fn is_settled(&self) -> bool {
+        match &self.0 {
+            Home::Memory => true,
+            #[cfg(feature = "rocksdb")]
+            Home::Rocks(store) => store.is_settled(),
+        }
+    }
+
+    /// Whether the stage may take in records. If not, the operator is woken when it may.
+    pub(crate) fn takes_more(&self) -> bool {
+        match &self.0 {
+            Home::Memory => true,
+            #[cfg(feature = "rocksdb")]
+            Home::Rocks(store) => store.takes_more(),
+        }
+    }
+
+    /// What the backend could not do, though the stage went on as if it had.
+    pub(crate) fn check(&self) -> Result<()> {
+        match &self.0 {
+            Home::Memory => Ok(()),
+            #[cfg(feature = "rocksdb")]
+            Home::Rocks(store) => store.check(),
+        }
+    }
+
+    /// The tables that the backend holds anything of, before the stage has changed any.
+    pub(crate) fn namespaces(&self) -> Result<Vec<Namespace>> {
+        match &self.0 {
+            Home::Memory => Ok(Vec::new()),
+            #[cfg(feature = "rocksdb")]
+            Home::Rocks(store) => store.namespaces(),
+        }
+    }
+}

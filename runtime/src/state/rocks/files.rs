@@ -1,0 +1,122 @@
+//! A snapshot of a database: RocksDB's own checkpoint, file by file, there and back.
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+
+use rocksdb::checkpoint::Checkpoint;
+
+use super::encode::corrupt;
+use super::store::{Store, of_rocksdb};
+use crate::error::{Error, Result};
+use crate::ids::{Epoch, SubtaskId};
+use crate::protocol::{SnapshotKind, SnapshotRef};
+use crate::state::StateStore;
+use crate::storage::WorkDir;
+
+/// Which snapshot the files belong to, and where they go.
+pub(crate) struct Upload<'a> {
+    pub(crate) subtask: &'a SubtaskId,
+    pub(crate) epoch: Epoch,
+    pub(crate) store: &'a StateStore,
+    /// The number of the first part that is free.
+    pub(crate) part: u32,
+}
+
+impl Store {
+    /// Takes RocksDB's checkpoint of all that was written, ends the window (which `settled` hears),
+    /// and uploads the files that no snapshot before has uploaded.
+    ///
+    /// A file that was uploaded for an epoch that came to nothing is not uploaded again: all later
+    /// snapshots name it for as long as the database has it, and no file comes back that the
+    /// database has dropped. So the first manifest behind its epoch names it, and until that is
+    /// there, retention leaves everything of its epoch alone.
+    pub(crate) fn snapshot(
+        &self,
+        upload: &Upload<'_>,
+        settled: impl FnOnce(),
+    ) -> Result<Vec<SnapshotRef>> {
+        let dir = self.dir.expect("checkpoint");
+        let taken = Checkpoint::new(&self.db)
+            .and_then(|checkpoint| checkpoint.create_checkpoint(dir.path()))
+            .map_err(of_rocksdb);
+        self.close_window();
+        settled();
+        taken?;
+        self.upload(upload, &dir)
+    }
+
+    fn upload(&self, upload: &Upload<'_>, dir: &WorkDir) -> Result<Vec<SnapshotRef>> {
+        let mut uploaded = self.uploaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = dir.files()?;
+        // Opening a database needs neither its options nor its log, to which nothing is written.
+        names.retain(|name| is_table(name) || name == "CURRENT" || name.starts_with("MANIFEST-"));
+        uploaded.retain(|name, _| names.contains(name));
+        let mut refs = Vec::new();
+        let put = |part, kind, bytes: &[u8]| {
+            let Upload {
+                subtask,
+                epoch,
+                store,
+                ..
+            } = upload;
+            store.write_foreign(subtask, *epoch, upload.part + part, kind, bytes)
+        };
+        let catalogue = bitcode::serialize(&names)
+            .map_err(|e| Error::internal(format!("names do not encode: {e}")))?;
+        refs.push(put(0, SnapshotKind::RocksCatalogue, &catalogue)?);
+        for (name, part) in names.iter().zip(1..) {
+            if let Some(reference) = uploaded.get(name) {
+                refs.push(reference.clone());
+                continue;
+            }
+            let reference = put(part, SnapshotKind::RocksFile, &dir.read(name)?)?;
+            // Only tables never change under their names.
+            if is_table(name) {
+                uploaded.insert(name.clone(), reference.clone());
+            }
+            refs.push(reference);
+        }
+        Ok(refs)
+    }
+}
+
+/// The files of a snapshot, by the names that RocksDB gives them.
+pub(super) type Files = BTreeMap<String, SnapshotRef>;
+
+/// Puts the files of a snapshot into a directory, in which RocksDB can open them: tables under a
+/// second name where the file system has that, and copies of all others, as RocksDB appends to some.
+pub(super) fn put_files(refs: &[SnapshotRef], store: &StateStore, dir: &WorkDir) -> Result<Files> {
+    let of_kind = |kind| refs.iter().filter(move |reference| reference.kind == kind);
+    let catalogue = of_kind(SnapshotKind::RocksCatalogue)
+        .next()
+        .ok_or_else(|| corrupt("a snapshot has no catalogue of files"))?;
+    let names: Vec<String> = bitcode::deserialize(&store.read_foreign(catalogue)?)
+        .map_err(|e| corrupt(format!("the catalogue of files does not decode: {e}")))?;
+    if names.len() != of_kind(SnapshotKind::RocksFile).count() {
+        return Err(corrupt("the catalogue of files is that of other files"));
+    }
+    let mut files = Files::new();
+    for (name, reference) in names.into_iter().zip(of_kind(SnapshotKind::RocksFile)) {
+        if !is_plain(&name) {
+            return Err(corrupt(format!(
+                "`{name}` is not the name of a file of RocksDB"
+            )));
+        }
+        if !(is_table(&name) && store.link_foreign(reference, &dir.path().join(&name))?) {
+            dir.write(&name, &store.read_foreign(reference)?)?;
+        }
+        files.insert(name, reference.clone());
+    }
+    Ok(files)
+}
+
+/// Whether a file is a table, which never changes once it is written.
+pub(super) fn is_table(name: &str) -> bool {
+    name.strip_suffix(".sst").is_some()
+}
+
+/// Names in a catalogue are bytes, too.
+fn is_plain(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !name.is_empty() && !name.starts_with('.') && name.chars().all(plain)
+}

@@ -1,0 +1,139 @@
+//! The memory of a table: what its cache may take, and who goes when it is full.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rocksdb::WriteBatch;
+
+use super::super::cache::{Change, Entry};
+use super::{Below, RocksTable, encode};
+use crate::error::Result;
+use crate::key::Key;
+use crate::state::State;
+
+/// Records that are taken in at once, at most and at least.
+const BLOCK: std::ops::RangeInclusive<usize> = 16..=4_096;
+
+impl<K: Key, V: State> RocksTable<K, V> {
+    /// How many records are taken in at once: few, where the cache is small.
+    pub(super) fn block(&self) -> usize {
+        (self.store.budget() / 4 / self.cost()).clamp(*BLOCK.start(), *BLOCK.end())
+    }
+
+    /// Makes room for entries, by evicting others where the budget is used up.
+    pub(super) fn make_room(&mut self, count: usize) {
+        let cost = self.cost();
+        let excess = self.store.excess(count * cost) / cost;
+        let most = self.cache.len().saturating_sub(*BLOCK.start());
+        if excess > 0 && most > 0 {
+            let store = Arc::clone(&self.store);
+            store.keep(self.evict(excess.min(most)));
+        }
+        if !self.cache.has_room(count) {
+            self.cache.make_room(count);
+            self.frozen.begin_again();
+            self.popped.begin_again();
+        }
+        self.account();
+    }
+
+    /// Whether so many entries fit beside all that is there.
+    pub(super) fn fits(&self, count: usize) -> bool {
+        self.store.excess(count * self.cost()) == 0
+    }
+
+    /// Evicts about `count` entries that were not looked at for the longest time.
+    fn evict(&mut self, mut count: usize) -> Result<()> {
+        let settled = self.store.is_settled();
+        self.stuck &= !settled;
+        if self.stuck {
+            return Ok(());
+        }
+        let mut batch = WriteBatch::default();
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        let mut steps = 2 * self.cache.buckets();
+        while count > 0 && steps > 0 {
+            steps -= 1;
+            let at = self.cache.turn();
+            let Some(entry) = self.cache.at(at) else {
+                continue;
+            };
+            if entry.recent.take() {
+                continue;
+            }
+            if !is_known(entry.change, self.mark, settled) {
+                if !settled {
+                    continue;
+                }
+                key.clear();
+                value.clear();
+                encode(&self.prefix, entry, self.extra, &mut key, &mut value)?;
+                match &entry.value {
+                    Some(_) => batch.put(&key, &value),
+                    None => batch.delete(&key),
+                }
+                self.below = self.below.max(Below::Known);
+            }
+            let Some(evicted) = self.cache.remove(at) else {
+                continue;
+            };
+            if evicted.value.is_some() {
+                self.live -= 1;
+                self.below = Below::More;
+                self.popped.begin_again_below();
+            }
+            count -= 1;
+        }
+        self.stuck = count > 0 && !settled;
+        if !key.is_empty() {
+            self.saw(key.len() + value.len());
+        }
+        self.store.write(batch)
+    }
+
+    /// Bytes that an entry in the cache takes, about.
+    fn cost(&self) -> usize {
+        let flat = size_of::<Entry<K, V>>() * 3 / 2;
+        if std::mem::needs_drop::<(K, V)>() {
+            flat + 32 + 2 * self.encoded
+        } else {
+            flat
+        }
+    }
+
+    /// Notes the length of an encoded entry.
+    pub(super) fn saw(&mut self, encoded: usize) {
+        self.encoded = if self.encoded == 0 {
+            encoded
+        } else {
+            (self.encoded * 7 + encoded) / 8
+        };
+    }
+
+    /// Tells the store how much the cache takes.
+    pub(super) fn account(&mut self) {
+        let now = self.cache.len() * self.cost();
+        let used = &self.store.used;
+        if now >= self.accounted {
+            used.fetch_add(now - self.accounted, Ordering::Relaxed);
+        } else {
+            used.fetch_sub(self.accounted - now, Ordering::Relaxed);
+        }
+        self.accounted = now;
+    }
+}
+
+impl<K, V> Drop for RocksTable<K, V> {
+    fn drop(&mut self) {
+        self.store.used.fetch_sub(self.accounted, Ordering::Relaxed);
+    }
+}
+
+/// Whether RocksDB has an entry as it is: in the window, what is on its way has not arrived.
+fn is_known(change: Change, mark: u32, settled: bool) -> bool {
+    match change {
+        Change::None => true,
+        Change::In(_) => false,
+        Change::HandedOver(with) => settled || with + 1 < mark,
+    }
+}
