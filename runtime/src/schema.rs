@@ -6,8 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-#[expect(unused_imports, reason = "wip")]
-pub(crate) use values::read_items;
+pub(crate) use values::{Plain, may_be_null, read_items};
 
 /// The shape of a type whose values stand in snapshots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

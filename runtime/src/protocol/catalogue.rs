@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::ids::{Epoch, SubtaskId};
 use crate::protocol::{Location, LogView, Manifest, SnapshotKind};
 
 /// An object of the checkpoint directory that manifests name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StateFile {
     /// Its name, relative to the checkpoint directory.
     pub name: String,

@@ -3,6 +3,10 @@
 //! The codec of snapshots says nothing of itself: what stands where follows from the calls that a
 //! type's `Deserialize` makes. A schema knows enough to make the same calls.
 
+mod plain;
+#[cfg(test)]
+mod tests;
+
 use std::cell::RefCell;
 use std::fmt;
 
@@ -15,6 +19,8 @@ use serde_json::Value;
 use super::Schema;
 use crate::error::{Error, Result};
 
+pub(crate) use plain::Plain;
+
 thread_local! {
     /// What the sequence that is being read holds: `Deserialize` has no place for an argument.
     static ITEM: RefCell<Option<Schema>> = const { RefCell::new(None) };
@@ -22,7 +28,9 @@ thread_local! {
 
 /// Decodes a sequence of values of one schema, as `bitcode` wrote it.
 ///
-/// What JSON has no number for (integers beyond 64 bits, infinite floats) becomes text.
+/// What JSON has no number for (integers beyond 64 bits, infinite floats) becomes text, a map a list of
+/// pairs, and a value within an option that could itself be `null` `{"Some": value}`, so that different
+/// values stay different.
 ///
 /// # Errors
 ///
@@ -68,6 +76,7 @@ impl<'de> Deserialize<'de> for Items {
         let shape = Shape {
             schema: &item,
             around: None,
+            depth: 0,
         };
         deserializer
             .deserialize_seq(Parts(Repeat(shape)))
@@ -80,7 +89,15 @@ impl<'de> Deserialize<'de> for Items {
 struct Shape<'s> {
     schema: &'s Schema,
     around: Option<&'s Around<'s>>,
+    /// How often a type stood inside itself on the way here.
+    depth: usize,
 }
+
+/// A value inside itself more often than this would take too much of the stack.
+const DEEPEST: usize = 128;
+
+/// Items without a byte in one list, at most: their number alone would be believed.
+const MOST_EMPTY: usize = 1 << 16;
 
 /// A named type, and what is around that.
 struct Around<'s> {
@@ -102,6 +119,7 @@ impl<'s> Shape<'s> {
                 return Some(Shape {
                     schema: named.schema,
                     around: named.outer,
+                    depth: self.depth + 1,
                 });
             }
             around = named.outer;
@@ -120,6 +138,10 @@ impl<'de> DeserializeSeed<'de> for Shape<'_> {
                 None => Err(D::Error::custom(format!("`{name}` is not known"))),
             },
             Schema::Recursive(name) => match self.unfolded(name) {
+                Some(shape) if shape.depth > DEEPEST => {
+                    let message = format!("`{name}` is inside itself more than {DEEPEST} times");
+                    Err(D::Error::custom(message))
+                }
                 Some(shape) => shape.deserialize(deserializer),
                 None => Err(D::Error::custom(format!("`{name}` is not around"))),
             },
@@ -142,7 +164,7 @@ impl<'de> DeserializeSeed<'de> for Shape<'_> {
                     schema: self.schema,
                     outer: self.around,
                 };
-                let visitor = Parts(Each(fields_of(fields, &around)));
+                let visitor = Parts(Each(fields_of(fields, &around, self.depth)));
                 let values = deserializer.deserialize_tuple(fields.len(), visitor)?;
                 Ok(object(fields, values))
             }
@@ -152,16 +174,26 @@ impl<'de> DeserializeSeed<'de> for Shape<'_> {
                     schema: self.schema,
                     outer: self.around,
                 };
-                deserializer.deserialize_enum("", &[], Variants(variants, &around))
+                let variants = Variants {
+                    each: variants,
+                    around: &around,
+                    depth: self.depth,
+                };
+                deserializer.deserialize_enum("", &[], variants)
             }
         }
     }
 }
 
-fn fields_of<'s>(fields: &'s [(String, Schema)], around: &'s Around<'s>) -> Vec<Shape<'s>> {
+fn fields_of<'s>(
+    fields: &'s [(String, Schema)],
+    around: &'s Around<'s>,
+    depth: usize,
+) -> Vec<Shape<'s>> {
     let shape = |(_, schema): &'s (String, Schema)| Shape {
         schema,
         around: Some(around),
+        depth,
     };
     fields.iter().map(shape).collect()
 }
@@ -206,6 +238,10 @@ impl<'de, 's, S: Shapes<'s>> Visitor<'de> for Parts<S> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Value>, A::Error> {
         let mut values = Vec::new();
         while let Some(shape) = self.0.at(values.len()) {
+            if values.len() >= MOST_EMPTY && is_empty(shape.schema) {
+                let message = format!("a list holds more than {MOST_EMPTY} items without a byte");
+                return Err(A::Error::custom(message));
+            }
             match seq.next_element_seed(shape)? {
                 Some(value) => values.push(value),
                 None => break,
@@ -247,15 +283,47 @@ impl<'de> Visitor<'de> for Maybe<'_> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        self.0.deserialize(deserializer)
+        let is_null = may_be_null(self.0.schema);
+        let value = self.0.deserialize(deserializer)?;
+        Ok(if is_null {
+            Value::Object([("Some".to_owned(), value)].into_iter().collect())
+        } else {
+            value
+        })
+    }
+}
+
+/// Whether a value of the schema may become `null`.
+pub(crate) fn may_be_null(schema: &Schema) -> bool {
+    match schema {
+        Schema::Option(_) => true,
+        Schema::Plain(name) => Plain::named(name) == Some(Plain::Unit),
+        Schema::List(_)
+        | Schema::Map(..)
+        | Schema::Tuple(_)
+        | Schema::Struct(..)
+        | Schema::Enum(..)
+        | Schema::Recursive(_) => false,
+    }
+}
+
+/// Whether values of the schema take no byte, however many there are.
+fn is_empty(schema: &Schema) -> bool {
+    match schema {
+        Schema::Plain(name) => Plain::named(name) == Some(Plain::Unit),
+        Schema::Tuple(parts) => parts.iter().all(is_empty),
+        Schema::Struct(_, fields) => fields.iter().all(|(_, field)| is_empty(field)),
+        Schema::Enum(_, variants) => variants.len() < 2,
+        Schema::Option(_) | Schema::List(_) | Schema::Map(..) | Schema::Recursive(_) => false,
     }
 }
 
 /// The variants of an enum, each with its fields.
-struct Variants<'s>(
-    &'s [(String, Vec<(String, Schema)>)],
-    &'s Around<'s>,
-);
+struct Variants<'s> {
+    each: &'s [(String, Vec<(String, Schema)>)],
+    around: &'s Around<'s>,
+    depth: usize,
+}
 
 impl<'de> Visitor<'de> for Variants<'_> {
     type Value = Value;
@@ -266,22 +334,22 @@ impl<'de> Visitor<'de> for Variants<'_> {
 
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Value, A::Error> {
         let (index, variant) = data.variant_seed(VariantIndex)?;
-        let Some((name, fields)) = self.0.get(index as usize) else {
+        let Some((name, fields)) = self.each.get(index as usize) else {
             return Err(A::Error::custom(format!("there is no variant {index}")));
         };
-        let values = match fields.as_slice() {
+        let shapes = fields_of(fields, self.around, self.depth);
+        let values = match shapes[..] {
             [] => {
                 variant.unit_variant()?;
                 return Ok(Value::String(name.clone()));
             }
-            [(_, schema)] => vec![variant.newtype_variant_seed(Shape {
-                schema,
-                around: Some(self.1),
-            })?],
-            _ => variant.tuple_variant(fields.len(), Parts(Each(fields_of(fields, self.1))))?,
+            [shape] => vec![variant.newtype_variant_seed(shape)?],
+            _ => variant.tuple_variant(fields.len(), Parts(Each(shapes)))?,
         };
         let fields = object(fields, values);
-        Ok(Value::Object([(name.clone(), fields)].into_iter().collect()))
+        Ok(Value::Object(
+            [(name.clone(), fields)].into_iter().collect(),
+        ))
     }
 }
 
@@ -304,220 +372,5 @@ impl Visitor<'_> for VariantIndex {
 
     fn visit_u64<E: serde::de::Error>(self, index: u64) -> Result<u32, E> {
         u32::try_from(index).map_err(E::custom)
-    }
-}
-
-/// A type without parts, by the name that its schema gives it.
-#[derive(Clone, Copy)]
-enum Plain {
-    U8,
-    U16,
-    U32,
-    U64,
-    U128,
-    I8,
-    I16,
-    I32,
-    I64,
-    I128,
-    F32,
-    F64,
-    Bool,
-    Char,
-    Text,
-    Unit,
-}
-
-impl Plain {
-    fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "u8" => Self::U8,
-            "u16" => Self::U16,
-            "u32" => Self::U32,
-            "u64" | "usize" => Self::U64,
-            "u128" => Self::U128,
-            "i8" => Self::I8,
-            "i16" => Self::I16,
-            "i32" => Self::I32,
-            "i64" | "isize" => Self::I64,
-            "i128" => Self::I128,
-            "f32" => Self::F32,
-            "f64" => Self::F64,
-            "bool" => Self::Bool,
-            "char" => Self::Char,
-            "String" => Self::Text,
-            "()" => Self::Unit,
-            _ => return None,
-        })
-    }
-
-    fn deserialize<'de, D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
-        Ok(match self {
-            Self::U8 => u8::deserialize(from)?.into(),
-            Self::U16 => u16::deserialize(from)?.into(),
-            Self::U32 => u32::deserialize(from)?.into(),
-            Self::U64 => u64::deserialize(from)?.into(),
-            Self::U128 => whole(u128::deserialize(from)?),
-            Self::I8 => i8::deserialize(from)?.into(),
-            Self::I16 => i16::deserialize(from)?.into(),
-            Self::I32 => i32::deserialize(from)?.into(),
-            Self::I64 => i64::deserialize(from)?.into(),
-            Self::I128 => whole(i128::deserialize(from)?),
-            Self::F32 => float(f32::deserialize(from)?.into()),
-            Self::F64 => float(f64::deserialize(from)?),
-            Self::Bool => bool::deserialize(from)?.into(),
-            Self::Char => char::deserialize(from)?.to_string().into(),
-            Self::Text => String::deserialize(from)?.into(),
-            Self::Unit => {
-                <()>::deserialize(from)?;
-                Value::Null
-            }
-        })
-    }
-}
-
-fn whole<T: Copy + fmt::Display>(number: T) -> Value
-where
-    u64: TryFrom<T>,
-    i64: TryFrom<T>,
-{
-    if let Ok(number) = u64::try_from(number) {
-        number.into()
-    } else if let Ok(number) = i64::try_from(number) {
-        number.into()
-    } else {
-        number.to_string().into()
-    }
-}
-
-fn float(number: f64) -> Value {
-    serde_json::Number::from_f64(number).map_or_else(|| number.to_string().into(), Value::Number)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
-    use serde::Serialize;
-    use serde_json::json;
-
-    use super::*;
-
-    fn plain(name: &str) -> Schema {
-        Schema::plain(name)
-    }
-
-    fn fields(fields: &[(&str, Schema)]) -> Vec<(String, Schema)> {
-        fields
-            .iter()
-            .map(|(name, schema)| ((*name).to_owned(), schema.clone()))
-            .collect()
-    }
-
-    #[track_caller]
-    fn check<T: Serialize>(values: &[T], schema: &Schema, expected: &Value) {
-        let bytes = bitcode::serialize(values).expect("the values serialise");
-        let read = read_items(&bytes, schema).expect("the values read");
-        assert_eq!(Value::Array(read), *expected);
-    }
-
-    #[test]
-    fn plain_values_read_as_what_they_are() {
-        check(&[1_u8, 2], &plain("u8"), &json!([1, 2]));
-        check(&[-1_i16], &plain("i16"), &json!([-1]));
-        check(&[u64::MAX], &plain("u64"), &json!([u64::MAX]));
-        check(&[u128::MAX], &plain("u128"), &json!([u128::MAX.to_string()]));
-        check(&[-5_i128], &plain("i128"), &json!([-5]));
-        check(&[1.5_f64, f64::INFINITY], &plain("f64"), &json!([1.5, "inf"]));
-        check(&['x'], &plain("char"), &json!(["x"]));
-        check(&[true, false], &plain("bool"), &json!([true, false]));
-        check(&["a".to_owned()], &plain("String"), &json!(["a"]));
-    }
-
-    #[test]
-    fn compound_values_read_with_the_names_of_their_fields() {
-        #[derive(Serialize)]
-        struct Delay {
-            count: u64,
-            worst: Option<i64>,
-            airports: BTreeMap<String, u32>,
-            seen: BTreeSet<u8>,
-        }
-        let values = [
-            Delay {
-                count: 3,
-                worst: Some(-4),
-                airports: BTreeMap::from([("ORD".to_owned(), 7)]),
-                seen: BTreeSet::from([1, 2]),
-            },
-            Delay {
-                count: 0,
-                worst: None,
-                airports: BTreeMap::new(),
-                seen: BTreeSet::new(),
-            },
-        ];
-        let schema = Schema::Struct(
-            "Delay".to_owned(),
-            fields(&[
-                ("count", plain("u64")),
-                ("worst", Schema::Option(Box::new(plain("i64")))),
-                (
-                    "airports",
-                    Schema::Map(Box::new(plain("String")), Box::new(plain("u32"))),
-                ),
-                ("seen", Schema::List(Box::new(plain("u8")))),
-            ]),
-        );
-        let expected = json!([
-            {"count": 3, "worst": -4, "airports": [["ORD", 7]], "seen": [1, 2]},
-            {"count": 0, "worst": null, "airports": [], "seen": []},
-        ]);
-        check(&values, &schema, &expected);
-    }
-
-    #[test]
-    fn enums_and_types_inside_themselves_read() {
-        #[derive(Serialize)]
-        enum Tree {
-            Leaf,
-            Named(String),
-            Fork { left: Box<Tree>, right: Box<Tree> },
-        }
-        let recursive = || Schema::Recursive("Tree".to_owned());
-        let schema = Schema::Enum(
-            "Tree".to_owned(),
-            vec![
-                ("Leaf".to_owned(), Vec::new()),
-                ("Named".to_owned(), fields(&[("0", plain("String"))])),
-                (
-                    "Fork".to_owned(),
-                    fields(&[("left", recursive()), ("right", recursive())]),
-                ),
-            ],
-        );
-        let tree = Tree::Fork {
-            left: Box::new(Tree::Leaf),
-            right: Box::new(Tree::Named("x".to_owned())),
-        };
-        let expected = json!([{"Fork": {"left": "Leaf", "right": {"Named": {"0": "x"}}}}]);
-        check(&[tree], &schema, &expected);
-    }
-
-    #[test]
-    fn a_type_that_no_schema_describes_is_named() {
-        let schema = Schema::Tuple(vec![plain("u8"), plain("chrono::DateTime")]);
-        let error = read_items(&[], &schema).expect_err("it cannot be read");
-        assert_eq!(error.kind(), crate::error::ErrorKind::Incompatible);
-        assert!(error.message().contains("chrono::DateTime"), "{error}");
-    }
-
-    #[test]
-    fn bytes_that_do_not_fit_the_schema_are_an_error() {
-        let bytes = bitcode::serialize(&vec![(1_u64, "x".to_owned())]).expect("it serialises");
-        for end in 0..bytes.len() {
-            let schema = Schema::Tuple(vec![plain("u64"), plain("String")]);
-            assert!(read_items(&bytes[..end], &schema).is_err(), "cut at {end}");
-        }
     }
 }

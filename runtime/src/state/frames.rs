@@ -39,6 +39,8 @@
 //! Integrity is the business of the file around the object (length and checksum); what decodes
 //! here is checked all the same, and never trusted for the size of an allocation.
 
+pub(crate) mod raw;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -74,7 +76,7 @@ pub(crate) enum LogicKind {
 }
 
 /// Which table of a stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Namespace {
     /// Its only one.
     Whole,
