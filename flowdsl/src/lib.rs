@@ -27,6 +27,7 @@ pub mod prelude;
 pub mod testing;
 
 pub use flowdsl_runtime as runtime;
+pub use flowdsl_runtime::checkpoints;
 pub use flowdsl_runtime::job::{Environment, Health, JobHandle, JobReport, Outcome};
 pub use flowdsl_runtime::settings::{
     CheckpointMode, Options, RestartStrategy, RocksDbSettings, StateBackend,

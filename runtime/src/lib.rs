@@ -11,8 +11,10 @@
 //! | [`window`] | windows and aggregates over event time | timely, I/O |
 //! | [`connector`] | sources and sinks | timely, checkpoint decisions |
 //! | [`dataflow`] | timely operators | file system, choice of recovery |
+//! | [`checkpoints`] | checkpoints for whoever looks at them | timely, user types, writes |
 //! | [`job`] | starting, stopping, recovering, the coordinator | — |
 
+pub mod checkpoints;
 pub mod clock;
 pub mod connector;
 pub mod dataflow;

@@ -1,8 +1,12 @@
 //! The schema of a state type: what a manifest records of it, and what a new version is compared to.
 
+mod values;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use values::{Plain, may_be_null, read_items};
 
 /// The shape of a type whose values stand in snapshots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

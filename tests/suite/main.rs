@@ -6,6 +6,7 @@ mod edges;
 mod failed_checkpoints;
 mod flights;
 mod hanging_disk;
+mod inspection;
 mod language;
 mod panics;
 mod policies;

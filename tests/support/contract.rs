@@ -43,6 +43,16 @@ fn what_was_written_is_read_and_listed(storage: &dyn CheckpointStorage, large: u
         let read = storage.read(name).expect("read");
         assert!(read == Some(bytes), "{place}: {name} with {len} bytes");
     }
+    let of = |range| storage.read_range(names[2], range).expect("read");
+    let end = large as u64;
+    for range in [0..1, 3..10, 0..end, end - 1..end] {
+        let expected = pattern(large)[range.start as usize..range.end as usize].to_vec();
+        assert!(of(range.clone()) == Some(expected), "{place}: {range:?}");
+    }
+    let behind = of(end - 2..end + 1_000);
+    assert_eq!(behind.map(|bytes| bytes.len()), Some(2), "{place}");
+    let nothing = storage.read_range("state/not-there", 0..1).expect("read");
+    assert_eq!(nothing, None, "{place}");
     // What is written again is the same bytes, after an attempt whose outcome is unknown.
     storage.write(names[2], &pattern(large)).expect("written");
     let read = storage.read(names[2]).expect("read");

@@ -14,8 +14,10 @@
 //! | which checkpoint does a job start from? | [`choose_checkpoint`] |
 //! | does its state fit this flow? | [`compare_plans`], [`may_restore`] |
 //! | what may be deleted? | [`plan_cleanup`] |
+//! | which files make up a checkpoint? | [`catalogue`] |
 
 mod ack;
+mod catalogue;
 mod commit;
 mod coordination;
 mod health;
@@ -32,6 +34,7 @@ pub(crate) mod testing;
 mod trigger;
 
 pub use ack::{Acknowledgement, AfterBarrier, Control, Report};
+pub use catalogue::{StateFile, catalogue, files_of};
 pub use commit::CommitPermit;
 pub use coordination::{Action, Asker, Coordination, Heard, Notice, PublicationOutcome, RunFacts};
 pub use health::{Health, HealthFacts, judge_health};

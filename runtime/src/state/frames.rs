@@ -45,6 +45,7 @@
 #[cfg(feature = "rocksdb")]
 mod raw;
 mod reader;
+pub(crate) mod untyped;
 
 use serde::Serialize;
 
@@ -84,7 +85,7 @@ pub(crate) enum LogicKind {
 }
 
 /// Which table of a stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Namespace {
     /// Its only one.
     Whole,

@@ -19,7 +19,7 @@ mod chain;
 mod context;
 pub(crate) mod frames;
 mod logic;
-mod part;
+pub(crate) mod part;
 mod process;
 mod restore;
 #[cfg(feature = "rocksdb")]
@@ -44,6 +44,7 @@ mod timers;
 mod ttl;
 mod types;
 
+pub(crate) use accessors::checksum as checksum_of_name;
 pub use accessors::{
     ClearState, Declared, Kept, ListOf, ListState, MapOf, MapState, Present, ValueOf, ValueState,
     list_state, map_state, value_state,

@@ -74,9 +74,15 @@ impl<K: Key, P: Key> Sought<Part<K, P>> for PartOf<'_, K, P> {
 /// The routing hash of a part of the key with the hash `of`.
 #[inline]
 pub(crate) fn part_hash<P: Key>(of: u64, part: &P) -> u64 {
+    part_hash_from(of, hash_of(part))
+}
+
+/// The same, by the hash of the part.
+#[inline]
+pub(crate) fn part_hash_from(of: u64, part: u64) -> u64 {
     let mut hasher = KeyHasher::new();
     hasher.word(of);
-    hasher.word(hash_of(part));
+    hasher.word(part);
     let common = u64::MAX << (64 - COMMON);
     (of & common) | (hasher.finish() >> COMMON)
 }

@@ -6,7 +6,10 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+use crate::storage::objects::part_of;
 
 /// A file system, or a fake of one that loses power.
 pub trait Disk: fmt::Debug + Send + Sync {
@@ -18,6 +21,11 @@ pub trait Disk: fmt::Debug + Send + Sync {
 
     /// The whole content of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// Bytes of a file, fewer where it ends before the range does.
+    fn read_range(&self, path: &Path, range: Range<u64>) -> io::Result<Vec<u8>> {
+        Ok(part_of(&self.read(path)?, range))
+    }
 
     /// The length of a file in bytes.
     fn len(&self, path: &Path) -> io::Result<u64>;

@@ -148,6 +148,28 @@ impl CheckpointLocation {
         matches!(self.place(), Ok(Place::Bucket(_)))
     }
 
+    /// Opens the location to look at what is there, also while a job runs on it: nothing is written, and
+    /// unfinished files stay.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_to_read(
+        &self,
+        disk: Arc<dyn Disk>,
+        limits: &TransferLimits,
+    ) -> Result<Arc<dyn CheckpointStorage>> {
+        self.check()?;
+        match self.place()? {
+            Place::Dir(dir) => Ok(Arc::new(LocalStorage::new(disk, dir))),
+            Place::Memory(name) => {
+                let storages = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok(Arc::new(storages.get(&name).cloned().unwrap_or_default()))
+            }
+            Place::Bucket(bucket) => open_bucket(self, &bucket, limits),
+        }
+    }
+
     fn place(&self) -> Result<Place> {
         let url = match &self.written {
             Written::Dir(dir) => return Ok(Place::Dir(dir.clone())),

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -34,6 +35,12 @@ pub trait CheckpointStorage: fmt::Debug + Send + Sync {
     /// The bytes of an object; `None` if there is none of this name.
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>>;
 
+    /// Bytes of an object, fewer where it ends before the range does; `None` if there is none of this
+    /// name. A storage that can read a part says so; the others read the whole.
+    fn read_range(&self, name: &str, range: Range<u64>) -> Result<Option<Vec<u8>>> {
+        Ok(self.read(name)?.map(|bytes| part_of(&bytes, range)))
+    }
+
     /// The names of all objects in a directory, sorted. An object that is there during the whole
     /// call is listed; one that comes or goes during the call may be.
     fn list(&self, dir: &str) -> Result<Vec<String>>;
@@ -50,6 +57,15 @@ pub trait CheckpointStorage: fmt::Debug + Send + Sync {
 
     /// The place, for messages.
     fn place(&self) -> String;
+}
+
+/// The bytes of a range, as far as there are any.
+pub(super) fn part_of(bytes: &[u8], range: Range<u64>) -> Vec<u8> {
+    let at = |bound: u64| usize::try_from(bound).map_or(bytes.len(), |at| at.min(bytes.len()));
+    bytes
+        .get(at(range.start)..at(range.end))
+        .unwrap_or_default()
+        .to_vec()
 }
 
 /// Checkpoint storage in memory, for jobs without a checkpoint directory; clones share the objects.
@@ -87,6 +103,10 @@ impl CheckpointStorage for MemoryStorage {
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         Ok(self.lock().get(name).map(|bytes| bytes.to_vec()))
+    }
+
+    fn read_range(&self, name: &str, range: Range<u64>) -> Result<Option<Vec<u8>>> {
+        Ok(self.lock().get(name).map(|bytes| part_of(bytes, range)))
     }
 
     fn list(&self, dir: &str) -> Result<Vec<String>> {

@@ -150,22 +150,38 @@ pub fn verify(storage: &dyn CheckpointStorage, manifest: &Manifest) -> Result<Ve
         .iter()
         .flat_map(|snapshot| &snapshot.refs)
     {
-        let Location::Object {
-            name,
-            len,
-            checksum,
-        } = &reference.location
-        else {
-            continue;
-        };
-        if let Err(reason) = read_checked(storage, name, *len, *checksum)? {
-            return Ok(Verification::Damaged {
-                object: name.clone(),
-                reason,
-            });
+        let verification = verify_object(storage, reference)?;
+        if verification != Verification::Whole {
+            return Ok(verification);
         }
     }
     Ok(Verification::Whole)
+}
+
+/// Verifies that the object behind a reference, if it is one, is there and whole.
+///
+/// # Errors
+///
+/// `Unavailable` if the storage does not answer: that says nothing about the bytes.
+pub fn verify_object(
+    storage: &dyn CheckpointStorage,
+    reference: &SnapshotRef,
+) -> Result<Verification> {
+    let Location::Object {
+        name,
+        len,
+        checksum,
+    } = &reference.location
+    else {
+        return Ok(Verification::Whole);
+    };
+    Ok(match read_checked(storage, name, *len, *checksum)? {
+        Ok(_) => Verification::Whole,
+        Err(reason) => Verification::Damaged {
+            object: name.clone(),
+            reason,
+        },
+    })
 }
 
 /// Verifies the manifests of a log, newest first, up to the first whole one.

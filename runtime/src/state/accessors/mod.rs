@@ -114,7 +114,7 @@ pub trait ClearState {
 }
 
 /// The checksum by which snapshots know a name.
-fn checksum(name: &str) -> u64 {
+pub(crate) fn checksum(name: &str) -> u64 {
     xxh3_64(name.as_bytes())
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -166,11 +167,12 @@ impl CheckpointStorage for LocalStorage {
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let path = self.path(name)?;
-        match self.disk.read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(unavailable("read", &path, &e)),
-        }
+        found(&path, self.disk.read(&path))
+    }
+
+    fn read_range(&self, name: &str, range: Range<u64>) -> Result<Option<Vec<u8>>> {
+        let path = self.path(name)?;
+        found(&path, self.disk.read_range(&path, range))
     }
 
     fn list(&self, dir: &str) -> Result<Vec<String>> {
@@ -215,6 +217,15 @@ impl CheckpointStorage for LocalStorage {
 
     fn place(&self) -> String {
         self.root.display().to_string()
+    }
+}
+
+/// What was read, if there is anything to read.
+fn found(path: &Path, read: io::Result<Vec<u8>>) -> Result<Option<Vec<u8>>> {
+    match read {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(unavailable("read", path, &e)),
     }
 }
 

@@ -19,7 +19,7 @@ use super::gate::{Gate, Pass};
 use crate::error::{Error, Result};
 use crate::storage::TransferLimits;
 use crate::storage::names;
-use crate::storage::objects::{CheckpointStorage, Creation};
+use crate::storage::objects::{CheckpointStorage, Creation, part_of};
 
 /// Checkpoint storage in an object store: each object's key is the prefix, a slash and its name.
 pub struct RemoteStorage {
@@ -257,6 +257,21 @@ impl CheckpointStorage for RemoteStorage {
         match found.bytes {
             Some(bytes) => Ok(Some(bytes)),
             None => self.read_in_parts(name, &key, found.size).map(Some),
+        }
+    }
+
+    fn read_range(&self, name: &str, range: Range<u64>) -> Result<Option<Vec<u8>>> {
+        let key = self.key(name)?;
+        let len = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+        if len == 0 || len > self.limits.part_bytes {
+            return Ok(self.read(name)?.map(|bytes| part_of(&bytes, range)));
+        }
+        match self.get(&key, Some(range), len)?.wait()? {
+            Some(Err(StoreError::NotFound { .. })) => Ok(None),
+            outcome => {
+                let found = self.answer("read a part of", name, outcome)?;
+                Ok(Some(found.bytes.unwrap_or_default()))
+            }
         }
     }
 
