@@ -290,6 +290,27 @@ fn a_job_whose_checkpoints_vanish_runs_on_as_far_as_tolerated_and_loses_nothing(
     world.finish();
 }
 
+/// A restart found an empty directory, took the job for a new one, and made a log in the wrong place.
+#[test]
+fn a_job_that_is_restarted_while_its_checkpoints_are_gone_begins_nothing_anew() {
+    let mut world = World::new(setting(&[2], Restart::Fixed { attempts: 2 }));
+    let (checkpoints, away) = (
+        world.checkpoints(),
+        world.checkpoints().with_extension("away"),
+    );
+    let ending = live_into(&mut world, |_| {
+        fs::rename(&checkpoints, &away).expect("the job has made it");
+    });
+    let (kind, message) = ending.error.as_ref().expect("it could not get done");
+    assert_eq!(kind, "unavailable", "{message}");
+    assert!(message.contains("are gone"), "{message}");
+    assert_eq!(ending.restarts, 2, "{message}");
+    assert!(!checkpoints.exists(), "a new place");
+    fs::rename(&away, &checkpoints).expect("the place is free");
+    world.check();
+    world.finish();
+}
+
 /// A job that is started anew cannot know of checkpoints that are gone, but of its output.
 #[test]
 fn a_job_that_is_started_while_its_checkpoints_are_gone_refuses_to_write_its_output_again() {

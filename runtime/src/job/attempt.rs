@@ -31,6 +31,8 @@ pub(super) struct Attempt<'a> {
     pub(super) inbox: &'a Receiver<Event>,
     /// The checkpoint that the first attempt began from.
     pub(super) restored_from: Option<Epoch>,
+    /// The generation that the last attempt claimed.
+    pub(super) claimed: Option<Generation>,
 }
 
 /// How an attempt ended well.
@@ -66,6 +68,7 @@ impl Attempt<'_> {
             options: &self.options,
             environment: self.environment,
             worker_count: self.worker_count(),
+            former: self.claimed,
         };
         let recovered = self
             .storage()
@@ -77,6 +80,7 @@ impl Attempt<'_> {
                 };
                 AttemptFailure::of(error, during)
             })?;
+        self.claimed = Some(recovered.writer.generation());
         if self.number == AttemptNumber(0) {
             self.restored_from = recovered.from;
         }
