@@ -4,10 +4,10 @@ use std::env;
 use std::sync::Arc;
 
 use flowdsl::runtime::storage::RealDisk;
-use flowdsl::{CheckpointLocation, Environment, Outcome};
+use flowdsl::{CheckpointLocation, Environment, JobReport, Result};
 
 use crate::disk::GuardedDisk;
-use crate::gate::{Ending, Gate, Said, say};
+use crate::gate::{Ending, Gate, Outcome, Said, say};
 use crate::job;
 use crate::life::Life;
 use crate::matrix::settings;
@@ -34,16 +34,13 @@ fn a_life_that_nobody_disturbs_writes_what_a_loop_says() {
 }
 
 fn live(life: &Life) {
-    let reports = life.plan.killed_behind.is_some();
-    let gate = Arc::new(Gate::new(life.plan.traps.clone(), reports));
     let mut options = life.options();
     let location = CheckpointLocation::from(&life.checkpoints);
-    let mut environment = Environment {
-        disk: Arc::new(GuardedDisk {
-            gate: Arc::clone(&gate),
-        }),
-        ..Environment::default()
-    };
+    let mut environment = Environment::default();
+    let gate = Arc::new(Gate::new(&life.plan, environment.handle.clone()));
+    environment.disk = Arc::new(GuardedDisk {
+        gate: Arc::clone(&gate),
+    });
     if life.checkpoints.contains("://") {
         let storage = location.open(Arc::new(RealDisk), &options.limits.transfers);
         environment.storage = Some(Arc::new(GuardedStorage {
@@ -57,16 +54,26 @@ fn live(life: &Life) {
     let metrics = environment.metrics.snapshot();
     let report = ended.as_ref().ok();
     say(&Said::Ended(Ending {
-        was_finished: report.is_some_and(|report| report.outcome == Outcome::AlreadyFinished),
         restored_from: report.and_then(|report| Some(report.restored_from?.0)),
-        error: ended
-            .as_ref()
-            .err()
-            .map(|e| (e.kind().as_str().to_owned(), e.to_string())),
+        outcome: outcome_of(&ended),
         restarts: metrics.restarts,
         checkpoints: metrics.checkpoints,
         checkpoints_failed: metrics.checkpoints_failed,
         records: metrics.records_in,
         passages: gate.passages(),
     }));
+}
+
+fn outcome_of(ended: &Result<JobReport>) -> Outcome {
+    match ended {
+        Ok(report) => match report.outcome {
+            flowdsl::Outcome::Finished => Outcome::Finished,
+            flowdsl::Outcome::AlreadyFinished => Outcome::AlreadyFinished,
+            flowdsl::Outcome::Stopped => Outcome::Stopped,
+        },
+        Err(error) => Outcome::Failed {
+            kind: error.kind().as_str().to_owned(),
+            message: error.to_string(),
+        },
+    }
 }

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 use std::sync::{Mutex, PoisonError};
 
+use flowdsl::JobHandle;
 use serde::{Deserialize, Serialize};
+
+use crate::life::Plan;
 
 /// Where a child stands beside an act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -53,10 +56,7 @@ pub(crate) enum Said {
 /// How a job has ended in a child.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ending {
-    /// Kind and message, if it failed.
-    pub(crate) error: Option<(String, String)>,
-    /// Nothing was left to do.
-    pub(crate) was_finished: bool,
+    pub(crate) outcome: Outcome,
     pub(crate) restored_from: Option<u64>,
     pub(crate) restarts: u64,
     pub(crate) checkpoints: u64,
@@ -66,11 +66,43 @@ pub(crate) struct Ending {
     pub(crate) passages: Vec<(Point, u64)>,
 }
 
+/// How well it has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Outcome {
+    Finished,
+    /// Nothing was left to do but to commit.
+    AlreadyFinished,
+    /// It was asked to.
+    Stopped,
+    Failed {
+        kind: String,
+        message: String,
+    },
+}
+
+impl Ending {
+    /// Kind and message of the error that ended the job.
+    ///
+    /// # Panics
+    ///
+    /// If it has ended well.
+    pub(crate) fn failure(&self) -> (&str, &str) {
+        match &self.outcome {
+            Outcome::Failed { kind, message } => (kind, message),
+            Outcome::Finished | Outcome::AlreadyFinished | Outcome::Stopped => {
+                panic!("it could not get done, and says {:?}", self.outcome)
+            }
+        }
+    }
+}
+
 /// What a parent answers; or it kills the child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Kill,
     GoOn,
+    /// The job is asked to stop, and goes on until it has.
+    Stop,
     /// The act fails: without effect before it, and with its effect behind it.
     Fail,
 }
@@ -78,12 +110,14 @@ pub(crate) enum Answer {
 /// What lines of this protocol begin with, among those of the test harness.
 pub(crate) const SAYS: &str = "crash: ";
 pub(crate) const GO_ON: &str = "go on";
+pub(crate) const STOP: &str = "stop";
 pub(crate) const FAIL: &str = "fail";
 
 /// The gate of a child.
 #[derive(Debug)]
 pub(crate) struct Gate {
     watch: Mutex<Watch>,
+    job: JobHandle,
 }
 
 #[derive(Debug)]
@@ -96,15 +130,17 @@ struct Watch {
 }
 
 impl Gate {
-    pub(crate) fn new(traps: Vec<Trap>, reports: bool) -> Self {
+    /// The gate of a job whose life goes by this plan.
+    pub(crate) fn new(plan: &Plan, job: JobHandle) -> Self {
         Self {
             watch: Mutex::new(Watch {
-                traps,
-                reports,
+                traps: plan.traps.clone(),
+                reports: plan.killed_behind.is_some(),
                 passed: BTreeMap::new(),
                 passages: 0,
                 failures: 0,
             }),
+            job,
         }
     }
 
@@ -123,7 +159,7 @@ impl Gate {
         if watch.reports {
             say(&Said::Passes);
         }
-        watch.ask(|trap| match trap {
+        self.ask(&watch, |trap| match trap {
             Trap::Point(at, n) => *at == point && *n == times,
             Trap::Passage(n) => *n == passages,
             Trap::Failure(_) => false,
@@ -136,7 +172,10 @@ impl Gate {
         watch.failures += 1;
         let failures = watch.failures;
         // What is answered comes too late for the act.
-        let _ = watch.ask(|trap| matches!(trap, Trap::Failure(n) if *n == failures));
+        let _ = self.ask(
+            &watch,
+            |trap| matches!(trap, Trap::Failure(n) if *n == failures),
+        );
     }
 
     /// How often each point was passed.
@@ -144,16 +183,19 @@ impl Gate {
         let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         watch.passed.clone().into_iter().collect()
     }
-}
 
-impl Watch {
-    fn ask(&self, is_it: impl Fn(&Trap) -> bool) -> io::Result<()> {
-        let Some(trap) = self.traps.iter().find(|trap| is_it(trap)) else {
+    /// Asks the parent if one of the traps is here. The watch is held meanwhile: nobody else passes.
+    fn ask(&self, watch: &Watch, is_here: impl Fn(&Trap) -> bool) -> io::Result<()> {
+        let Some(trap) = watch.traps.iter().find(|trap| is_here(trap)) else {
             return Ok(());
         };
         say(&Said::Asks(trap.clone()));
         match answer().as_str() {
             GO_ON => Ok(()),
+            STOP => {
+                self.job.stop();
+                Ok(())
+            }
             FAIL => Err(io::Error::other("the test lets it fail")),
             // The parent is gone, and nobody would ever kill this child.
             _ => std::process::abort(),

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::child::{LIFE, TEST};
-use crate::gate::{Answer, Ending, FAIL, GO_ON, SAYS, Said, Trap};
+use crate::gate::{Answer, Ending, FAIL, GO_ON, SAYS, STOP, Said, Trap};
 use crate::life::Life;
 
 /// How long a child may say nothing before it counts as hanging.
@@ -125,6 +125,7 @@ fn attend(
                         return Some(Ended::Killed);
                     }
                     Answer::GoOn => GO_ON,
+                    Answer::Stop => STOP,
                     Answer::Fail => FAIL,
                 };
                 writeln!(stdin, "{answer}").ok()?;

@@ -3,7 +3,7 @@
 use std::env;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::gate::{Answer, Trap};
+use crate::gate::{Answer, Outcome, Trap};
 use crate::history::in_parallel;
 use crate::life::Plan;
 use crate::matrix::{BACKENDS, Place, Setting, policies_of};
@@ -41,15 +41,18 @@ enum Disturbance {
     Kill(u64),
     /// An act fails, and it dies so many points later.
     Failure(u64, u64),
+    /// It is asked to stop, and dies so many points later if it has not stopped then.
+    Stop(u64, u64),
 }
 
 impl Disturbance {
     fn cast(dice: &mut Dice) -> Self {
         let passages = 1 + dice.below(PASSAGES);
-        match dice.below(4) {
-            0 | 1 => Self::Death(passages),
-            2 => Self::Kill(passages),
-            _ => Self::Failure(passages, 1 + dice.below(PASSAGES / 2)),
+        match dice.below(8) {
+            0..=2 => Self::Death(passages),
+            3 | 4 => Self::Kill(passages),
+            5 | 6 => Self::Failure(passages, 1 + dice.below(PASSAGES / 2)),
+            _ => Self::Stop(passages, 1 + dice.below(PASSAGES / 10)),
         }
     }
 
@@ -57,13 +60,13 @@ impl Disturbance {
         let traps = match self {
             Self::Death(passages) => vec![Trap::Passage(*passages)],
             Self::Kill(_) => Vec::new(),
-            Self::Failure(passages, later) => {
+            Self::Failure(passages, later) | Self::Stop(passages, later) => {
                 vec![Trap::Passage(*passages), Trap::Passage(passages + later)]
             }
         };
         let killed_behind = match self {
             Self::Kill(passages) => Some(*passages),
-            Self::Death(_) | Self::Failure(..) => None,
+            Self::Death(_) | Self::Failure(..) | Self::Stop(..) => None,
         };
         Plan {
             traps,
@@ -74,6 +77,7 @@ impl Disturbance {
     fn answer(&self, trap: &Trap) -> Answer {
         match (self, trap) {
             (Self::Failure(passages, _), Trap::Passage(n)) if n == passages => Answer::Fail,
+            (Self::Stop(passages, _), Trap::Passage(n)) if n == passages => Answer::Stop,
             _ => Answer::Kill,
         }
     }
@@ -98,12 +102,13 @@ impl Random {
             let disturbance = Disturbance::cast(&mut dice);
             match world.live(disturbance.plan(), |_, trap| disturbance.answer(trap)) {
                 Ended::Killed => killed += 1,
-                Ended::Alone(ending) => match &ending.error {
-                    None => {
+                Ended::Alone(ending) => match &ending.outcome {
+                    Outcome::Finished | Outcome::AlreadyFinished => {
                         world.check_end(&ending);
                         return killed;
                     }
-                    Some((kind, message)) => {
+                    Outcome::Stopped => {}
+                    Outcome::Failed { kind, message } => {
                         assert_eq!(kind, "unavailable", "{message}; {disturbance:?}");
                     }
                 },

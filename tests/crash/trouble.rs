@@ -68,7 +68,7 @@ fn live_into(world: &mut World, mut trouble: impl FnMut(&Child)) -> Ending {
 
 /// Whether the job ran on as far as is tolerated, and has ended with the cause.
 fn assert_ran_on(ending: &Ending, cause: &str) {
-    let (kind, message) = ending.error.as_ref().expect("it could not get done");
+    let (kind, message) = ending.failure();
     assert_eq!(kind, "unavailable", "{message}");
     assert!(message.contains(cause), "{message}");
     assert!(message.contains("checkpoint"), "{message}");
@@ -153,7 +153,7 @@ fn a_job_that_stays_beyond_its_quota_is_restarted_as_often_as_it_may_be_and_lose
         return;
     };
     let ending = live_into(&mut world, |child| set_quota(child, &QUOTA.to_string()));
-    let (kind, message) = ending.error.as_ref().expect("it could not get done");
+    let (kind, message) = ending.failure();
     assert_eq!(kind, "unavailable", "{message}");
     assert!(message.contains("File too large"), "{message}");
     assert_eq!(ending.restarts, 2, "{message}");
@@ -202,7 +202,7 @@ fn a_job_whose_output_is_on_a_full_disk_ends_and_loses_nothing() {
         mount(&["-t", "tmpfs", "-o", "size=1m", "tmpfs"], &output);
         let filler = output.join("filler");
         let ending = live_into(&mut world, |_| fill(&filler));
-        let (kind, message) = ending.error.as_ref().expect("it could not get done");
+        let (kind, message) = ending.failure();
         assert_eq!(kind, "unavailable", "{message}");
         assert!(message.contains("No space left on device"), "{message}");
         world.check();
@@ -301,7 +301,7 @@ fn a_job_that_is_restarted_while_its_checkpoints_are_gone_begins_nothing_anew() 
     let ending = live_into(&mut world, |_| {
         fs::rename(&checkpoints, &away).expect("the job has made it");
     });
-    let (kind, message) = ending.error.as_ref().expect("it could not get done");
+    let (kind, message) = ending.failure();
     assert_eq!(kind, "unavailable", "{message}");
     assert!(message.contains("are gone"), "{message}");
     assert_eq!(ending.restarts, 2, "{message}");
@@ -327,7 +327,7 @@ fn a_job_that_is_started_while_its_checkpoints_are_gone_refuses_to_write_its_out
     let Ended::Alone(refused) = ended else {
         unreachable!("nobody killed it")
     };
-    let (kind, message) = refused.error.as_ref().expect("it is refused");
+    let (kind, message) = refused.failure();
     assert_eq!(kind, "invalid", "{message}");
     assert!(message.contains("there is no checkpoint"), "{message}");
     fs::remove_dir_all(&checkpoints).expect("its claim is all that is there");

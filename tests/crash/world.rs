@@ -13,7 +13,7 @@ use flowdsl::runtime::storage::{CheckpointStorage, LocalStorage, RealDisk};
 use tempfile::TempDir;
 
 use crate::expected::{Lines, wrong_at_end, wrong_so_far};
-use crate::gate::{Answer, Ending, Trap};
+use crate::gate::{Answer, Ending, Outcome, Trap};
 use crate::job::OUTPUTS;
 use crate::life::{CHECKPOINTS, Life, OUTPUT, Plan};
 use crate::matrix::{Place, Setting};
@@ -29,6 +29,8 @@ pub(crate) struct World {
     lives: usize,
     /// The epoch of the newest complete checkpoint, which the next life has to begin from.
     newest: Option<u64>,
+    /// An act was made to fail in the last life.
+    has_failed: bool,
     /// Output that was visible once.
     seen: BTreeMap<PathBuf, Vec<u8>>,
 }
@@ -57,6 +59,7 @@ impl World {
             s3,
             lives: 0,
             newest: None,
+            has_failed: false,
             seen: BTreeMap::new(),
         };
         world.start.environment = world.access();
@@ -129,7 +132,7 @@ impl World {
     ) -> Ended {
         let ended = self.live_unchecked(plan, answer);
         if let Ended::Alone(ending) = &ended
-            && ending.error.is_none()
+            && !matches!(ending.outcome, Outcome::Failed { .. })
         {
             assert_eq!(
                 ending.restored_from, self.newest,
@@ -144,11 +147,18 @@ impl World {
     pub(crate) fn live_unchecked(
         &mut self,
         plan: Plan,
-        answer: impl FnMut(&Child, &Trap) -> Answer,
+        mut answer: impl FnMut(&Child, &Trap) -> Answer,
     ) -> Ended {
         let life = self.life(plan);
         self.lives += 1;
-        self.start.live(&life, answer)
+        let mut has_failed = false;
+        let ended = self.start.live(&life, |child, trap| {
+            let answer = answer(child, trap);
+            has_failed |= answer == Answer::Fail;
+            answer
+        });
+        self.has_failed = has_failed;
+        ended
     }
 
     /// Lets the job live until it is done; checks its output, and that nothing is left that nobody needs.
@@ -227,7 +237,6 @@ impl World {
 
     /// What holds when the job is done.
     pub(crate) fn check_end(&self, ending: &Ending) {
-        assert_eq!(ending.error, None);
         let mode = self.setting.policy.mode.of_checkpoints();
         let wrong = wrong_at_end(mode, &self.visible());
         assert_eq!(wrong, None, "{:?}", self.setting);
@@ -236,11 +245,21 @@ impl World {
             assert_eq!(files_in(&hidden.join("staging")), Vec::<PathBuf>::new());
             assert_eq!(files_in(&hidden), [hidden.join("owner")]);
         }
-        if ending.was_finished {
-            // The life before died between its last checkpoint and its cleanup; this one has only
-            // committed.
+        match &ending.outcome {
+            Outcome::Finished => {}
+            // The life before died between its last checkpoint and its cleanup; this one has committed.
+            Outcome::AlreadyFinished => return,
+            other => panic!("the job is not done: {other:?}"),
+        }
+        if self.has_failed {
+            // It may have been the last cleanup, which is then left to a next run.
             return;
         }
+        self.check_nothing_is_left_over();
+    }
+
+    /// What is stored is what the last checkpoints name.
+    fn check_nothing_is_left_over(&self) {
         let storage = self.storage();
         let log = read_log(&*storage).expect("the log can be listed");
         let manifests = || log.manifests_newest_first().map(|(_, manifest)| manifest);
