@@ -32,6 +32,8 @@ pub(super) struct Attempt<'a> {
     pub(super) inbox: &'a Receiver<Event>,
     /// The checkpoint that the first attempt began from.
     pub(super) restored_from: Option<Epoch>,
+    /// The generation that the last attempt claimed.
+    pub(super) claimed: Option<Generation>,
 }
 
 /// How an attempt ended well.
@@ -67,6 +69,7 @@ impl Attempt<'_> {
             options: &self.options,
             environment: self.environment,
             worker_count: self.worker_count(),
+            former: self.claimed,
         };
         let number = self.number;
         let beginning = |error| {
@@ -80,6 +83,7 @@ impl Attempt<'_> {
             .storage()
             .and_then(|storage| recover(begin, storage))
             .map_err(beginning)?;
+        self.claimed = Some(recovered.writer.generation());
         if self.number == AttemptNumber(0) {
             self.restored_from = recovered.from;
         }

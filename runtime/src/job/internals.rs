@@ -55,6 +55,7 @@ pub fn recover(
         options,
         environment,
         worker_count: options.worker_count,
+        former: None,
     };
     let recovered = recovery::recover(begin, storage)?;
     let begins = Recovered {

@@ -123,6 +123,7 @@ fn run_attempts(
         memory: Arc::new(MemoryStorage::new()),
         inbox,
         restored_from: None,
+        claimed: None,
     };
     let mut history = FailureHistory::default();
     loop {

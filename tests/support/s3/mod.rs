@@ -116,6 +116,8 @@ impl Drop for S3 {
 
 async fn accept(listener: TcpListener, wire: Arc<Wire>) {
     while let Ok((socket, _)) = listener.accept().await {
+        // Or answers in two packets wait for an acknowledgement that the client delays by 40 ms.
+        let _ = socket.set_nodelay(true);
         let wire = Arc::clone(&wire);
         tokio::spawn(async move {
             let serve = service_fn(|request| Arc::clone(&wire).serve(request));
