@@ -14,6 +14,7 @@ mod batch;
 mod board;
 mod build;
 mod collect;
+mod compactor;
 mod control;
 mod copying;
 mod credit;

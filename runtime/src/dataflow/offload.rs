@@ -1,5 +1,5 @@
-//! Two threads beside each worker for what waits on a disk: one encodes, writes and syncs snapshots,
-//! one commits, so that a slow place of output holds up no checkpoint.
+//! Threads beside each worker for what waits on a disk: one encodes, writes and syncs snapshots, one
+//! commits, so that a slow place of output holds up no checkpoint, and one compacts snapshots.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use super::compactor::Compactor;
 use super::fate::Fate;
 use crate::error::{Error, Result};
 
@@ -18,15 +19,23 @@ pub(crate) struct Offloads {
     pub(crate) snapshots: Offload,
     /// For commits.
     pub(crate) commits: Offload,
+    /// For compactions.
+    pub(crate) compactor: Compactor,
 }
 
 impl Offloads {
-    /// Starts both threads.
-    pub(crate) fn start(worker: usize, fate: &Arc<Fate>) -> Result<(Self, [JoinHandle<()>; 2])> {
+    /// Starts the threads.
+    pub(crate) fn start(worker: usize, fate: &Arc<Fate>) -> Result<(Self, [JoinHandle<()>; 3])> {
         let start = |what| Offload::start(&format!("flowdsl-{what}-{worker}"), Arc::clone(fate));
         let (snapshots, encodes) = start("snapshots")?;
         let (commits, makes_visible) = start("commits")?;
-        Ok((Self { snapshots, commits }, [encodes, makes_visible]))
+        let (compactor, compacts) = Compactor::start(worker, Arc::clone(fate))?;
+        let threads = Self {
+            snapshots,
+            commits,
+            compactor,
+        };
+        Ok((threads, [encodes, makes_visible, compacts]))
     }
 
     /// Threads that drop their tasks, for a graph that is only looked at.
@@ -34,6 +43,7 @@ impl Offloads {
         Self {
             snapshots: Offload(None),
             commits: Offload(None),
+            compactor: Compactor::none(),
         }
     }
 }

@@ -75,6 +75,7 @@ impl Run {
             fate: run.fate,
             offload: threads.snapshots,
             commits: threads.commits,
+            compactor: threads.compactor,
             board,
         }
     }

@@ -22,7 +22,9 @@ use crate::clock::Stopwatch;
 use crate::error::Result;
 use crate::ids::{Epoch, StageId};
 use crate::settings::CheckpointMode;
-use crate::state::{Chain, Former, KeyedLogic, Progress, SnapshotScope, restore_from};
+use crate::state::{
+    Chain, ChainLimits, Former, KeyedLogic, Progress, SnapshotScope, restore_from,
+};
 
 /// Records a stage takes up at a time.
 const PIECE: usize = 4_096;
@@ -169,6 +171,9 @@ where
         } = &mut self.parts;
         target.open()?;
         let Some(stage) = stage else { return Ok(()) };
+        if let Some(answers) = answers {
+            answers.compact_as(logic.table_types());
+        }
         let Some(snapshots) = context.restored.keyed.get(stage) else {
             return Ok(());
         };
@@ -191,7 +196,7 @@ where
                 .find(|(worker, _)| *worker == context.worker)
             && let Some(answers) = answers
         {
-            answers.restore_chain(Chain::restored(refs.clone()));
+            answers.restore_chain(Chain::restored(refs.clone(), ChainLimits::default()));
         }
         Ok(())
     }
@@ -358,7 +363,7 @@ where
         if let Some(answers) = &mut self.parts.answers {
             answers.owe(epoch);
             if let Some(stage) = &self.parts.stage {
-                let scope = answers.next_scope();
+                let scope = answers.next_scope(self.parts.logic.len());
                 let watch = Stopwatch::start();
                 self.parts.logic.freeze(scope);
                 let froze = watch.elapsed();

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use crate::error::Result;
 use crate::key::{Key, hash_of};
 
+use super::compaction::TableType;
 use super::frames::{Frame, Namespace, StoredTable};
 use super::logic::{FrozenChunk, SnapshotScope};
 use super::span::HashSpan;
@@ -238,6 +239,11 @@ impl<K: Key, V: State, L: Lifetime> Cells<K, V, L> {
             }
             piece.encode(namespace, bytes)
         }))
+    }
+
+    /// The table, with the types that its snapshots hold.
+    pub(crate) fn table_type(&self) -> (Namespace, TableType) {
+        (self.namespace, TableType::of::<K, L::Cell<V>>())
     }
 
     /// Takes in a frame of this table.

@@ -39,6 +39,8 @@
 //! Integrity is the business of the file around the object (length and checksum); what decodes
 //! here is checked all the same, and never trusted for the size of an allocation.
 
+pub(crate) mod index;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -58,7 +60,7 @@ const ENTRIES: u8 = 4;
 pub(crate) const HEADER_LEN: usize = 1 + 4 + 10;
 
 /// Keys in one frame, at most.
-const FRAME_LIMIT: usize = 1_024;
+pub(crate) const FRAME_LIMIT: usize = 1_024;
 
 /// Which stage wrote a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +76,7 @@ pub(crate) enum LogicKind {
 }
 
 /// Which table of a stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Namespace {
     /// Its only one.
     Whole,

@@ -7,6 +7,7 @@
 mod accessors;
 mod cells;
 mod chain;
+pub(crate) mod compaction;
 mod context;
 pub(crate) mod frames;
 mod logic;
@@ -29,6 +30,8 @@ pub use accessors::{
     list_state, map_state, value_state,
 };
 pub(crate) use chain::Chain;
+pub use chain::ChainLimits;
+pub use compaction::{Compacted, Compaction, CompactionOrder, TableTypes};
 pub use context::{Context, RecordTime};
 pub use logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
 pub use process::{NoTimers, OnTimer, Process};

@@ -12,6 +12,7 @@ use crate::record::{Keyed, Rec, Unkeyed};
 use crate::schema::Schema;
 
 use super::accessors::{Declared, Kept, Names, Present};
+use super::compaction::TableTypes;
 use super::context::{Context, RecordTime};
 use super::frames::{self, LogicKind, Namespace, Preamble, Stored};
 use super::logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
@@ -254,6 +255,12 @@ where
                 piece.map_or(Ok(()), |piece| piece.encode(bytes))
             })
         })
+    }
+
+    fn table_types(&self) -> Option<TableTypes> {
+        let mut tables = vec![self.timers.table_type()];
+        self.states.table_types(&mut tables);
+        Some(TableTypes::named(LogicKind::Process, tables))
     }
 
     fn len(&self) -> usize {

@@ -11,6 +11,7 @@ use crate::key::Key;
 use crate::record::{KeyValue, Keyed, Rec, Unkeyed};
 use crate::schema::Schema;
 
+use super::compaction::TableTypes;
 use super::frames::{self, Frame, FrozenPiece, LogicKind, Namespace, Preamble};
 use super::logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
 use super::span::HashSpan;
@@ -179,6 +180,10 @@ where
         self.values.copy_frozen(budget)
     }
 
+    fn table_types(&self) -> Option<TableTypes> {
+        Some(TableTypes::alike::<K, A>(LogicKind::Values))
+    }
+
     fn len(&self) -> usize {
         self.values.table.len()
     }
@@ -286,6 +291,10 @@ where
 
     fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk> {
         self.values.copy_frozen(budget)
+    }
+
+    fn table_types(&self) -> Option<TableTypes> {
+        Some(TableTypes::alike::<K, T>(LogicKind::Values))
     }
 
     fn len(&self) -> usize {

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::ids::{Epoch, Generation, SubtaskId};
 use crate::protocol::{SnapshotKind, SnapshotRef};
 use crate::storage::CheckpointStorage;
-use crate::storage::snapshots::{SnapshotPart, read_snapshot, write_snapshot};
+use crate::storage::snapshots::{SnapshotPart, read_snapshot, write_compacted, write_snapshot};
 
 /// The checkpoint storage, with what marks the objects of this run as its own.
 #[derive(Clone, Debug)]
@@ -44,6 +44,26 @@ impl StateStore {
             kind,
         };
         write_snapshot(&*self.storage, &part, bytes)
+    }
+
+    /// Makes a part of a compaction of this number durable, whose first manifest may be that of `due`.
+    pub(crate) fn write_compacted(
+        &self,
+        subtask: &SubtaskId,
+        due: Epoch,
+        (number, part): (u32, u32),
+        kind: SnapshotKind,
+        bytes: &[u8],
+    ) -> Result<SnapshotRef> {
+        let part = SnapshotPart {
+            generation: self.generation,
+            nonce: self.nonce,
+            epoch: due,
+            subtask,
+            part,
+            kind,
+        };
+        write_compacted(&*self.storage, number, &part, bytes)
     }
 
     /// Reads what a reference points to, checked.

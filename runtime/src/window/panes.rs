@@ -10,7 +10,9 @@ use crate::record::{Keyed, Rec, Timed, Unkeyed, Windowed};
 use crate::schema::Schema;
 use crate::state::frames::{self, Frame, FrozenPiece, LogicKind, Namespace, Preamble};
 use crate::state::span::HashSpan;
-use crate::state::{FrozenChunk, KeyedLogic, KeyedTable, Next, Progress, SnapshotScope, State};
+use crate::state::{
+    FrozenChunk, KeyedLogic, KeyedTable, Next, Progress, SnapshotScope, State, TableTypes,
+};
 
 use super::aggregator::Aggregator;
 use super::grid::Grid;
@@ -320,6 +322,10 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
             })
             .of_size(size)
         })
+    }
+
+    fn table_types(&self) -> Option<TableTypes> {
+        Some(TableTypes::alike::<K, G::Acc>(LogicKind::Panes))
     }
 
     fn len(&self) -> usize {

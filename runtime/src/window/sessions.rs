@@ -16,7 +16,9 @@ use crate::record::{Keyed, Rec, Timed, Unkeyed, Windowed};
 use crate::schema::Schema;
 use crate::state::frames::{self, Frame, FrozenPiece, LogicKind, Namespace, Preamble};
 use crate::state::span::HashSpan;
-use crate::state::{FrozenChunk, KeyedLogic, KeyedTable, Progress, SnapshotScope, State};
+use crate::state::{
+    FrozenChunk, KeyedLogic, KeyedTable, Progress, SnapshotScope, State, TableTypes,
+};
 
 use super::aggregator::MergingAggregator;
 
@@ -315,6 +317,10 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
             })
             .of_size(size)
         })
+    }
+
+    fn table_types(&self) -> Option<TableTypes> {
+        Some(TableTypes::alike::<K, Vec<SessionState<G::Acc>>>(LogicKind::Sessions))
     }
 
     fn len(&self) -> usize {

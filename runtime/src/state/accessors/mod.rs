@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::schema::Schema;
 
+use super::compaction::TableType;
 use super::frames::{Namespace, StoredTable};
 use super::logic::{FrozenChunk, SnapshotScope};
 use super::span::HashSpan;
@@ -75,6 +76,10 @@ pub trait Kept<K: Key>: 'static {
 
     #[doc(hidden)]
     fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk>;
+
+    /// Adds the tables of the states, with their types.
+    #[doc(hidden)]
+    fn table_types(&self, tables: &mut Vec<(Namespace, TableType)>);
 
     /// Takes in a frame, or gives it back if it is of another state.
     #[doc(hidden)]
