@@ -34,9 +34,7 @@ impl Compactor {
         let thread = Builder::new()
             .name(format!("flowdsl-compacts-{worker}"))
             .spawn(move || work(&inbox, &fate))
-            .map_err(|e| {
-                Error::unavailable(format!("cannot start a thread that compacts: {e}"))
-            })?;
+            .map_err(|e| Error::unavailable(format!("cannot start a thread that compacts: {e}")))?;
         Ok((Self(Some(tasks)), thread))
     }
 

@@ -22,9 +22,7 @@ use crate::clock::Stopwatch;
 use crate::error::Result;
 use crate::ids::{Epoch, StageId};
 use crate::settings::CheckpointMode;
-use crate::state::{
-    Chain, ChainLimits, Former, KeyedLogic, Progress, SnapshotScope, restore_from,
-};
+use crate::state::{Chain, ChainLimits, Former, KeyedLogic, Progress, SnapshotScope, restore_from};
 
 /// Records a stage takes up at a time.
 const PIECE: usize = 4_096;

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ids::KeyGroupRange;
-use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
 use crate::state::compaction::TableTypes;
+use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
 use crate::state::testing::{GROUPS, compacted_somewhere, ranges};
 
 type Table = KeyedTable<u64, u64>;

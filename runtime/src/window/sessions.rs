@@ -320,7 +320,9 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
     }
 
     fn table_types(&self) -> Option<TableTypes> {
-        Some(TableTypes::alike::<K, Vec<SessionState<G::Acc>>>(LogicKind::Sessions))
+        Some(TableTypes::alike::<K, Vec<SessionState<G::Acc>>>(
+            LogicKind::Sessions,
+        ))
     }
 
     fn len(&self) -> usize {

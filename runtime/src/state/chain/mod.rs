@@ -13,8 +13,8 @@ mod tests;
 
 use std::ops::Range;
 
-use self::policy::{ChainFacts, Pace, RunFacts, choose_runs, must_begin_anew};
 pub use self::policy::ChainLimits;
+use self::policy::{ChainFacts, Pace, RunFacts, choose_runs, must_begin_anew};
 use super::SnapshotScope;
 use super::compaction::{Compacted, CompactionOrder, Stop};
 use crate::error::Result;
@@ -210,7 +210,10 @@ impl Chain {
         };
         self.under_way.push(UnderWay {
             number: order.number,
-            runs: (self.runs[range.start].number, self.runs[range.end - 1].number),
+            runs: (
+                self.runs[range.start].number,
+                self.runs[range.end - 1].number,
+            ),
             ordered: answered,
             due: order.due,
             kind: order.kind,

@@ -53,7 +53,11 @@ fn chain() -> Chain {
 /// Adds the increments of the epochs from `epoch` on, named by letters, and answers.
 fn grow(chain: &mut Chain, epoch: u64, increments: &str, len: u64) {
     for (epoch, name) in (epoch..).zip(increments.chars()) {
-        assert_eq!(chain.next_scope(ENTRIES), SnapshotScope::Increment, "{epoch}");
+        assert_eq!(
+            chain.next_scope(ENTRIES),
+            SnapshotScope::Increment,
+            "{epoch}"
+        );
         chain.extend(SnapshotScope::Increment, increment(&name.to_string(), len));
         chain.answer(Epoch(epoch));
     }
@@ -79,7 +83,10 @@ fn what_was_compacted_takes_its_place_in_the_answer_of_its_epoch_and_not_before(
     chain.compacted(order.number, Ok(result));
     grow(&mut chain, 6, "e", 10_000);
     // Of epoch 6 a manifest may be left that does not read, which protects what is named up to 6 only.
-    assert_eq!(names(&chain.answer(Epoch(6))), ["F", "a", "b", "c", "d", "e"]);
+    assert_eq!(
+        names(&chain.answer(Epoch(6))),
+        ["F", "a", "b", "c", "d", "e"]
+    );
     assert_eq!(names(&chain.answer(Epoch(7))), ["F", "A", "e"]);
 }
 
@@ -99,7 +106,10 @@ fn what_is_not_ready_when_its_epoch_is_answered_is_never_used_and_the_next_one_h
     );
     let next = chain.next_order().expect("they are still alike");
     assert_eq!(next.due, Epoch(8 + 4));
-    assert_ne!(next.number, order.number, "or it would write over the same names");
+    assert_ne!(
+        next.number, order.number,
+        "or it would write over the same names"
+    );
 }
 
 #[test]
@@ -155,7 +165,11 @@ fn a_compaction_that_fails_is_tried_again_behind_the_next_answer_and_at_last_rep
     grow(&mut chain, 2, "abcd", 10_000);
     let mut epoch = 6;
     for failure in 1..=MOST_FAILURES {
-        assert_eq!(chain.next_scope(ENTRIES), SnapshotScope::Increment, "{failure}");
+        assert_eq!(
+            chain.next_scope(ENTRIES),
+            SnapshotScope::Increment,
+            "{failure}"
+        );
         let order = chain.next_order().expect("it is tried again");
         chain.compacted(order.number, Err(Error::unavailable("it fails")));
         assert!(chain.next_order().is_none(), "not at once");
@@ -169,7 +183,10 @@ fn a_compaction_that_fails_is_tried_again_behind_the_next_answer_and_at_last_rep
     chain.extend(SnapshotScope::Full, full);
     chain.answer(Epoch(epoch));
     grow(&mut chain, epoch + 1, "abcd", 10_000);
-    assert!(chain.next_order().is_some(), "it begins anew with everything");
+    assert!(
+        chain.next_order().is_some(),
+        "it begins anew with everything"
+    );
 }
 
 #[test]
@@ -178,11 +195,16 @@ fn a_chain_that_was_restored_is_compacted_when_the_first_answer_has_been_given()
         object(SnapshotKind::KeyedFull, "F", FULL),
         object(SnapshotKind::KeyedFull, "G", FULL),
     ];
-    let increments = "abcd".chars().map(|name| increment(&name.to_string(), 10_000));
+    let increments = "abcd"
+        .chars()
+        .map(|name| increment(&name.to_string(), 10_000));
     let refs: Vec<_> = full.into_iter().chain(increments.flatten()).collect();
     let mut chain = Chain::restored(refs, LIMITS);
     assert_eq!(chain.next_scope(ENTRIES), SnapshotScope::Increment);
-    assert!(chain.next_order().is_none(), "no epoch is known to name it by");
+    assert!(
+        chain.next_order().is_none(),
+        "no epoch is known to name it by"
+    );
     grow(&mut chain, 12, "e", 10_000);
     let order = chain.next_order().expect("five are alike");
     assert_eq!(names(&order.refs), ["a", "b", "c", "d", "e"]);
@@ -207,7 +229,14 @@ fn a_broken_chain_is_mended_by_a_full_snapshot_only() {
 /// objects at most so many, also if no compaction is ever ready.
 #[test]
 fn a_chain_keeps_its_bounds_whether_compactions_are_ready_or_not() {
-    for (share, ready) in [(1, true), (1, false), (50, true), (50, false), (400, true), (900, false)] {
+    for (share, ready) in [
+        (1, true),
+        (1, false),
+        (50, true),
+        (50, false),
+        (400, true),
+        (900, false),
+    ] {
         let mut chain = Chain::new(LIMITS);
         let (mut full_snapshots, mut epochs) = (0, 0);
         for epoch in 1..=500 {
@@ -218,11 +247,19 @@ fn a_chain_keeps_its_bounds_whether_compactions_are_ready_or_not() {
             };
             let is_full = kind == SnapshotKind::KeyedFull;
             full_snapshots += u64::from(is_full);
-            let scope = if is_full { SnapshotScope::Full } else { SnapshotScope::Increment };
+            let scope = if is_full {
+                SnapshotScope::Full
+            } else {
+                SnapshotScope::Increment
+            };
             chain.extend(scope, vec![object(kind, "s", len)]);
             let refs = chain.answer(Epoch(epoch));
             assert!(bytes_of(&refs) <= 2 * FULL, "{share}: {}", bytes_of(&refs));
-            assert!(refs.len() <= 2 + LIMITS.most_increments, "{share}: {}", refs.len());
+            assert!(
+                refs.len() <= 2 + LIMITS.most_increments,
+                "{share}: {}",
+                refs.len()
+            );
             while let Some(order) = chain.next_order() {
                 if ready {
                     // As if no key had been changed twice.

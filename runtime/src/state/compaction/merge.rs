@@ -9,18 +9,25 @@ use crate::state::types::State;
 
 use super::inputs::Cleared;
 
-/// Words about keys that wait at least, before those are sought that nothing can change any more.
+/// Words about keys, or their bytes as they were stored, that wait before those are sought that nothing can
+/// change any more.
 const ENOUGH: usize = 8 * FRAME_LIMIT;
+const ENOUGH_BYTES: usize = 4 << 20;
+
+/// Which table is merged, and to what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Merging {
+    pub(super) namespace: Namespace,
+    /// Whether there is nothing older that would have to be told of removals.
+    pub(super) stands_alone: bool,
+    /// Bytes beyond which the result goes on in another object.
+    pub(super) part_bytes: usize,
+}
 
 /// The merge of a table, whatever its types are.
 pub(super) trait Merge: Send {
     /// Takes in a frame: the `sequence`-th of the chain.
-    fn take(
-        &mut self,
-        sequence: u64,
-        stored: StoredTable<'_>,
-        cleared: &[Cleared],
-    ) -> Result<()>;
+    fn take(&mut self, sequence: u64, stored: StoredTable<'_>, cleared: &[Cleared]) -> Result<()>;
 
     /// Writes what is known of the hashes below one; of all of them for `None`. May wait until there is more.
     fn settle(&mut self, below: Option<u64>, bytes: &mut Vec<u8>) -> Result<()>;
@@ -35,15 +42,22 @@ pub(super) trait Merge: Send {
 
 /// The merge of a table with these types.
 pub(super) struct TableMerge<K, V> {
-    namespace: Namespace,
-    /// Whether there is nothing older that would have to be told of removals.
-    stands_alone: bool,
+    merging: Merging,
     waiting: Vec<Word<K, V>>,
     /// So many words have to wait before they are looked at.
     enough: usize,
+    /// The bytes that have come since.
+    bytes: usize,
     entries: Vec<(K, V)>,
     removed: Vec<K>,
     written: u64,
+}
+
+/// Which frames are written.
+#[derive(Clone, Copy)]
+enum Frames {
+    All,
+    Whole,
 }
 
 /// What one snapshot says of a key.
@@ -56,12 +70,12 @@ struct Word<K, V> {
 }
 
 impl<K: Key, V: State> TableMerge<K, V> {
-    pub(super) fn new(namespace: Namespace, stands_alone: bool) -> Self {
+    pub(super) fn new(merging: Merging) -> Self {
         Self {
-            namespace,
-            stands_alone,
+            merging,
             waiting: Vec::new(),
             enough: ENOUGH,
+            bytes: 0,
             entries: Vec::new(),
             removed: Vec::new(),
             written: 0,
@@ -86,13 +100,16 @@ impl<K: Key, V: State> TableMerge<K, V> {
         newest
     }
 
-    /// Writes whole frames, and keeps the rest; all if nothing follows.
-    fn write(&mut self, is_last: bool, bytes: &mut Vec<u8>) -> Result<()> {
-        let ready = |len: usize| if is_last { len } else { len - len % FRAME_LIMIT };
+    /// Writes all that is settled, or whole frames only.
+    fn write(&mut self, frames: Frames, bytes: &mut Vec<u8>) -> Result<()> {
+        let ready = |len: usize| match frames {
+            Frames::All => len,
+            Frames::Whole => len - len % FRAME_LIMIT,
+        };
         let (entries, removed) = (ready(self.entries.len()), ready(self.removed.len()));
-        put_removed(bytes, self.namespace, &self.removed[..removed])?;
+        put_removed(bytes, self.merging.namespace, &self.removed[..removed])?;
         self.removed.drain(..removed);
-        put_entries(bytes, self.namespace, &self.entries[..entries])?;
+        put_entries(bytes, self.merging.namespace, &self.entries[..entries])?;
         self.entries.drain(..entries);
         self.written += entries as u64;
         Ok(())
@@ -100,17 +117,13 @@ impl<K: Key, V: State> TableMerge<K, V> {
 }
 
 impl<K: Key, V: State> Merge for TableMerge<K, V> {
-    fn take(
-        &mut self,
-        sequence: u64,
-        stored: StoredTable<'_>,
-        cleared: &[Cleared],
-    ) -> Result<()> {
+    fn take(&mut self, sequence: u64, stored: StoredTable<'_>, cleared: &[Cleared]) -> Result<()> {
         let stays = |hash: u64| {
             !cleared
                 .iter()
                 .any(|later| later.sequence > sequence && later.span.contains(hash))
         };
+        self.bytes += stored.len();
         match stored.decode::<K, V>(HashSpan::ALL)? {
             Frame::Watermark(_) | Frame::Clear(..) => {}
             Frame::Removed(_, keys) => {
@@ -136,18 +149,26 @@ impl<K: Key, V: State> Merge for TableMerge<K, V> {
     }
 
     fn settle(&mut self, below: Option<u64>, bytes: &mut Vec<u8>) -> Result<()> {
-        if below.is_some() && self.waiting.len() < self.enough {
+        let is_large = self.bytes >= self.merging.part_bytes.min(ENOUGH_BYTES);
+        if below.is_some() && self.waiting.len() < self.enough && !is_large {
             return Ok(());
         }
         for word in self.newest(below) {
             match word.value {
                 Some(value) => self.entries.push((word.key, value)),
-                None if self.stands_alone => {}
+                None if self.merging.stands_alone => {}
                 None => self.removed.push(word.key),
             }
         }
         self.enough = ENOUGH + 2 * self.waiting.len();
-        self.write(below.is_none(), bytes)
+        self.bytes = 0;
+        // Where entries are large, few of them make a frame.
+        let frames = if below.is_none() || is_large {
+            Frames::All
+        } else {
+            Frames::Whole
+        };
+        self.write(frames, bytes)
     }
 
     fn entries(&self) -> u64 {

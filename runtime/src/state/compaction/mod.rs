@@ -21,7 +21,7 @@ use crate::ids::{Epoch, SubtaskId};
 use crate::protocol::{SnapshotKind, SnapshotRef};
 
 use self::inputs::{Inputs, Meeting};
-use self::merge::Merge;
+use self::merge::{Merge, Merging};
 use self::output::Output;
 pub(crate) use self::types::TableType;
 pub use self::types::TableTypes;
@@ -48,6 +48,13 @@ pub struct CompactionOrder {
     /// Bytes beyond which the result goes on in another object.
     pub(crate) part_bytes: usize,
     pub(crate) stop: Stop,
+}
+
+impl CompactionOrder {
+    /// Whether the result stands for all that is older.
+    fn stands_alone(&self) -> bool {
+        self.kind == SnapshotKind::KeyedFull
+    }
 }
 
 /// Whether somebody still waits for a compaction.
@@ -141,49 +148,53 @@ impl Compaction {
     /// `Unavailable` or `Corrupt` where the storage or an object fails; nothing depends on it then.
     pub fn step(&mut self) -> Result<Progress> {
         match &mut self.stage {
-            Stage::Looking(at) => {
-                if *at < self.order.refs.len() {
-                    self.inputs.look_through(*at, &self.types, &self.store)?;
-                    *at += 1;
-                } else {
-                    let mut tables = self.inputs.tables();
-                    let stands_alone = self.order.kind == SnapshotKind::KeyedFull;
-                    self.output
-                        .begin(&self.types, &self.inputs, stands_alone);
-                    tables.reverse();
-                    self.stage = Stage::Merging(tables, None);
-                }
-                Ok(Progress::More)
+            Stage::Looking(at) if *at < self.order.refs.len() => {
+                self.inputs.look_through(*at, &self.types, &self.store)?;
+                *at += 1;
             }
-            Stage::Merging(tables, present) => {
-                let Some(table) = present else {
-                    let Some((namespace, meeting)) = tables.pop() else {
-                        return Ok(Progress::Done);
-                    };
-                    let stands_alone = self.order.kind == SnapshotKind::KeyedFull;
-                    let merge = self.types.merge(namespace, stands_alone).ok_or_else(|| {
-                        Error::incompatible("a snapshot holds a table that its stage does not have")
-                    })?;
-                    *present = Some(Present { merge, meeting });
-                    return Ok(Progress::More);
-                };
-                for _ in 0..STEP {
-                    if table.meeting.is_over() {
-                        table.merge.settle(None, &mut self.output.bytes)?;
-                        self.output.entries += table.merge.entries();
-                        *present = None;
-                        break;
-                    }
-                    self.inputs
-                        .take_next(&mut table.meeting, &mut *table.merge, &self.store)?;
-                    if let Some(next) = table.meeting.next_hash() {
-                        table.merge.settle(Some(next), &mut self.output.bytes)?;
-                    }
-                }
-                self.output.store_if_long(&self.store)?;
-                Ok(Progress::More)
+            Stage::Looking(_) => {
+                let mut tables = self.inputs.tables();
+                self.output.begin(&self.types, &self.inputs, &self.order);
+                tables.reverse();
+                self.stage = Stage::Merging(tables, None);
             }
+            Stage::Merging(tables, None) if tables.is_empty() => return Ok(Progress::Done),
+            Stage::Merging(..) => (0..STEP).try_for_each(|_| self.merge())?,
         }
+        Ok(Progress::More)
+    }
+
+    /// Takes in a frame, ends a table, or begins the next.
+    fn merge(&mut self) -> Result<()> {
+        let Stage::Merging(tables, present) = &mut self.stage else {
+            return Ok(());
+        };
+        let bytes = &mut self.output.bytes;
+        if let Some(Present { merge, meeting }) = present {
+            if meeting.is_over() {
+                merge.settle(None, bytes)?;
+                self.output.entries += merge.entries();
+                *present = None;
+            } else {
+                self.inputs.take_next(meeting, &mut **merge, &self.store)?;
+                if let Some(next) = meeting.next_hash() {
+                    merge.settle(Some(next), bytes)?;
+                }
+            }
+            return self.output.store_if_long(&self.store);
+        }
+        if let Some((namespace, meeting)) = tables.pop() {
+            let merging = Merging {
+                namespace,
+                stands_alone: self.order.stands_alone(),
+                part_bytes: self.order.part_bytes,
+            };
+            let merge = self.types.merge(merging).ok_or_else(|| {
+                Error::incompatible("a snapshot holds a table that its stage does not have")
+            })?;
+            *present = Some(Present { merge, meeting });
+        }
+        Ok(())
     }
 
     /// Makes the rest durable. Called when [`step`](Self::step) has said that it is done.

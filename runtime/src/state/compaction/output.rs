@@ -39,12 +39,14 @@ impl Output {
 
     /// Writes what stands before all entries. What was forgotten of older snapshots, one that stands
     /// alone need not say.
-    pub(super) fn begin(&mut self, types: &TableTypes, inputs: &Inputs, stands_alone: bool) {
-        let cleared = if stands_alone {
+    pub(super) fn begin(&mut self, types: &TableTypes, inputs: &Inputs, order: &CompactionOrder) {
+        let cleared = if order.stands_alone() {
             Vec::new()
         } else {
             let cleared = inputs.cleared().into_iter();
-            cleared.map(|(table, cleared)| (table, cleared.span)).collect()
+            cleared
+                .map(|(table, cleared)| (table, cleared.span))
+                .collect()
         };
         let preamble = Preamble {
             kind: types.kind,

@@ -9,10 +9,10 @@ use crate::ids::{Generation, StageId, WorkerIndex};
 use crate::key::hash_of;
 use crate::protocol::Location;
 use crate::state::KeyedTable;
+use crate::state::SnapshotScope;
 use crate::state::frames::{self, Frame, LogicKind, Preamble};
 use crate::state::span::HashSpan;
 use crate::state::testing::compacted;
-use crate::state::SnapshotScope;
 use crate::storage::MemoryStorage;
 
 type Table = KeyedTable<u64, u64>;
@@ -27,12 +27,17 @@ fn snapshot(table: &mut Table, scope: SnapshotScope) -> Vec<u8> {
     let preamble = Preamble {
         kind: LogicKind::Values,
         watermark: i64::MIN,
-        cleared: cleared.map(|span| (Namespace::Whole, span)).into_iter().collect(),
+        cleared: cleared
+            .map(|span| (Namespace::Whole, span))
+            .into_iter()
+            .collect(),
     };
     let mut object = Vec::new();
     preamble.encode(&mut object);
     while let Some(piece) = table.copy_frozen(500) {
-        piece.encode(Namespace::Whole, &mut object).expect("integers encode");
+        piece
+            .encode(Namespace::Whole, &mut object)
+            .expect("integers encode");
     }
     object
 }
@@ -41,16 +46,19 @@ fn snapshot(table: &mut Table, scope: SnapshotScope) -> Vec<u8> {
 fn frames_of(objects: &[Vec<u8>]) -> Vec<String> {
     let mut said = Vec::new();
     for object in objects {
-        frames::read::<u64, u64>(object, LogicKind::Values, HashSpan::ALL, |frame| {
-            match frame {
+        frames::read::<u64, u64>(
+            object,
+            LogicKind::Values,
+            HashSpan::ALL,
+            |frame| match frame {
                 Frame::Watermark(_) => {}
                 Frame::Clear(..) => said.push("clear".to_owned()),
                 Frame::Removed(_, keys) => said.extend(keys.iter().map(|(_, k)| format!("-{k}"))),
                 Frame::Entries(_, entries) => {
                     said.extend(entries.iter().map(|(_, k, v)| format!("+{k}={v}")));
                 }
-            }
-        })
+            },
+        )
         .expect("what was written is read");
     }
     said.sort();
@@ -77,7 +85,12 @@ fn what_stands_alone_says_nothing_of_what_is_gone_and_an_increment_does() {
     let all = [full, first.clone(), second.clone()];
     let alone = compacted(&types(), &all, SnapshotKind::KeyedFull, 1 << 20);
     assert_eq!(frames_of(&alone), ["+1=12", "+3=10"]);
-    let increment = compacted(&types(), &[first, second], SnapshotKind::KeyedIncrement, 1 << 20);
+    let increment = compacted(
+        &types(),
+        &[first, second],
+        SnapshotKind::KeyedIncrement,
+        1 << 20,
+    );
     // That 4 was never in what is older, an increment does not know.
     assert_eq!(frames_of(&increment), ["+1=12", "-2", "-4"]);
 }
@@ -131,7 +144,9 @@ fn large(storage: &Arc<MemoryStorage>, keys: u64) -> (Compaction, StateStore) {
         let object = snapshot(&mut table, scope);
         let written = store.write(&subtask, Epoch(epoch), 0, kind, &object);
         refs.push(written.expect("nothing fails in memory"));
-        (0..keys).step_by(97).for_each(|key| set(&mut table, key, epoch));
+        (0..keys)
+            .step_by(97)
+            .for_each(|key| set(&mut table, key, epoch));
     }
     let order = CompactionOrder {
         number: 3,
@@ -142,7 +157,10 @@ fn large(storage: &Arc<MemoryStorage>, keys: u64) -> (Compaction, StateStore) {
         part_bytes: 100_000,
         stop: Stop::default(),
     };
-    (Compaction::new(order, types(), store.clone(), subtask), store)
+    (
+        Compaction::new(order, types(), store.clone(), subtask),
+        store,
+    )
 }
 
 #[test]
@@ -164,7 +182,10 @@ fn a_compaction_goes_on_in_small_steps_and_keeps_little_in_memory() {
         let Location::Object { name, len, .. } = &reference.location else {
             panic!("a part is an object");
         };
-        assert!(name.contains("-e00000000000000000009-sums-w0-c3-"), "{name}");
+        assert!(
+            name.contains("-e00000000000000000009-sums-w0-c3-"),
+            "{name}"
+        );
         assert!(*len < 300_000, "{len}");
         store.read(reference).expect("it is durable");
     }

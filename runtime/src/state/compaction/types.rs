@@ -6,7 +6,7 @@ use crate::key::Key;
 use crate::state::frames::{LogicKind, Namespace};
 use crate::state::types::State;
 
-use super::merge::{Merge, TableMerge};
+use super::merge::{Merge, Merging, TableMerge};
 
 /// The types of the tables of a stage, to be used beside it.
 #[derive(Clone)]
@@ -15,8 +15,8 @@ pub struct TableTypes {
     tables: Tables,
 }
 
-/// Makes the merge of a table, whose result stands alone or not.
-type MakeMerge = fn(Namespace, bool) -> Box<dyn Merge>;
+/// Makes the merge of a table.
+type MakeMerge = fn(Merging) -> Box<dyn Merge>;
 
 #[derive(Clone)]
 enum Tables {
@@ -32,7 +32,7 @@ pub(crate) struct TableType(MakeMerge);
 
 impl TableType {
     pub(crate) fn of<K: Key, V: State>() -> Self {
-        Self(|namespace, stands_alone| Box::new(TableMerge::<K, V>::new(namespace, stands_alone)))
+        Self(|merging| Box::new(TableMerge::<K, V>::new(merging)))
     }
 }
 
@@ -48,7 +48,9 @@ impl TableTypes {
 
     /// Those of a stage that knows its tables by name.
     pub(crate) fn named(kind: LogicKind, tables: Vec<(Namespace, TableType)>) -> Self {
-        let tables = tables.into_iter().map(|(name, TableType(make))| (name, make));
+        let tables = tables
+            .into_iter()
+            .map(|(name, TableType(make))| (name, make));
         Self {
             kind,
             tables: Tables::Named(tables.collect()),
@@ -56,12 +58,13 @@ impl TableTypes {
     }
 
     /// The merge of a table; `None` if the stage has no such table.
-    pub(super) fn merge(&self, namespace: Namespace, stands_alone: bool) -> Option<Box<dyn Merge>> {
+    pub(super) fn merge(&self, merging: Merging) -> Option<Box<dyn Merge>> {
+        let is_it = |(name, _): &&(Namespace, MakeMerge)| *name == merging.namespace;
         let make = match &self.tables {
             Tables::Alike(make) => *make,
-            Tables::Named(tables) => tables.iter().find(|(name, _)| *name == namespace)?.1,
+            Tables::Named(tables) => tables.iter().find(is_it)?.1,
         };
-        Some(make(namespace, stands_alone))
+        Some(make(merging))
     }
 }
 

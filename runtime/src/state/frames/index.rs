@@ -77,6 +77,13 @@ impl FrameAt {
     }
 }
 
+impl StoredTable<'_> {
+    /// The bytes of what it holds.
+    pub(crate) const fn len(&self) -> usize {
+        self.payload.0.len()
+    }
+}
+
 /// Writes frames that set keys.
 pub(crate) fn put_entries<K: Key, V: State>(
     bytes: &mut Vec<u8>,

@@ -222,7 +222,9 @@ impl<L: KeyedLogic> Workers<L> {
         let mut workers = Self::new(make, worker_count);
         for (logic, range) in workers.logics.iter_mut().zip(ranges(worker_count)) {
             let types = logic.table_types().expect("the stage has tables");
-            let chains = chains.iter().map(|chain| compacted_somewhere(&types, chain));
+            let chains = chains
+                .iter()
+                .map(|chain| compacted_somewhere(&types, chain));
             for object in chains.flatten() {
                 logic
                     .restore(&object, GROUPS, range)

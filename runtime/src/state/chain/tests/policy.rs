@@ -9,7 +9,11 @@ const LIVE: u64 = 1_000_000;
 /// Sizes in kilobytes; one in brackets is being compacted.
 fn runs(sizes: &str) -> Vec<RunFacts> {
     let run = |size: &str| RunFacts {
-        bytes: size.trim_matches(['(', ')']).parse::<u64>().expect("a number") * 1_000,
+        bytes: size
+            .trim_matches(['(', ')'])
+            .parse::<u64>()
+            .expect("a number")
+            * 1_000,
         is_busy: size.starts_with('('),
     };
     sizes.split_whitespace().map(run).collect()
@@ -28,7 +32,11 @@ fn facts(runs: &[RunFacts]) -> ChainFacts<'_> {
 #[track_caller]
 fn check(sizes: &str, expected: impl Into<Option<Range<usize>>>) {
     let runs = runs(sizes);
-    assert_eq!(choose_runs(&facts(&runs), &LIMITS), expected.into(), "{sizes}");
+    assert_eq!(
+        choose_runs(&facts(&runs), &LIMITS),
+        expected.into(),
+        "{sizes}"
+    );
 }
 
 #[track_caller]
@@ -118,7 +126,13 @@ fn of_little_state_some_excess_never_matters() {
         live: 2_000,
         ..facts(&runs)
     };
-    assert!(!must_begin_anew(&facts, &super::ChainLimits { floor: 130_000, ..LIMITS }));
+    assert!(!must_begin_anew(
+        &facts,
+        &super::ChainLimits {
+            floor: 130_000,
+            ..LIMITS
+        }
+    ));
     assert!(must_begin_anew(&facts, &LIMITS));
 }
 
@@ -130,7 +144,11 @@ fn a_compaction_has_more_time_the_larger_it_is_and_the_slower_those_before_were(
     assert_eq!(pace.was_late().lead(1), 4);
     assert_eq!(pace.was_late().was_ready(4, 3).lead(1), 4);
     assert_eq!(pace.was_late().was_ready(4, 1).lead(1), 2);
-    assert_eq!(pace.was_ready(2, 0).was_ready(2, 0).lead(1), 1, "never none");
+    assert_eq!(
+        pace.was_ready(2, 0).was_ready(2, 0).lead(1),
+        1,
+        "never none"
+    );
     let slowest = (0..100).fold(pace, |pace, _| pace.was_late());
     assert!(slowest.lead(u64::MAX) < u64::MAX / 2);
 }
