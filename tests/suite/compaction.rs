@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 
 use flowdsl::prelude::*;
 use flowdsl::runtime::Result;
@@ -59,7 +60,7 @@ const KEYS: u64 = 3_000;
 /// Bytes of a worker's chain that never matter, and its increments, at most.
 const FLOOR: u64 = 64 << 10;
 const MOST_INCREMENTS: usize = 32;
-/// Checkpoints within which something must have been compacted, also on a machine that is busy.
+/// Checkpoints within which everything must have been compacted.
 const PATIENCE: u64 = 1_000;
 
 /// Counts numbers by key; each value carries a text.
@@ -138,10 +139,14 @@ impl Counts {
 
     /// A few keys change, here and there, and a checkpoint is taken.
     fn next(&mut self) {
-        let first = self.pushed * 40;
-        self.push((first..first + 40).map(|n| n * 37 % KEYS));
+        let first = self.pushed * 12;
+        self.push((first..first + 12).map(|n| n * 37 % KEYS));
         self.pushed += 1;
         self.harness.settle().expect("the storage is memory");
+        // However fast the machine is: what a checkpoint begins is done before the next one.
+        while self.harness.metrics().compactions_under_way > 0 {
+            thread::yield_now();
+        }
     }
 
     fn newest(&self) -> Manifest {

@@ -4,7 +4,24 @@ use std::sync::Arc;
 
 use super::{Answers, Outcome};
 use crate::error::Result;
+use crate::metrics::Metrics;
 use crate::state::{Compacted, Compaction, TableTypes};
+
+/// Counts a compaction as long as it is there, also one that nobody waits for any more.
+struct UnderWay(Arc<Metrics>);
+
+impl UnderWay {
+    fn begin(metrics: &Arc<Metrics>) -> Self {
+        metrics.compaction_begins();
+        Self(Arc::clone(metrics))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.compaction_ends();
+    }
+}
 
 impl Answers {
     /// Says of which types the tables of the own stage are: without them nothing is compacted.
@@ -22,11 +39,16 @@ impl Answers {
             let subtask = self.context.subtask(&own.stage);
             let store = self.context.store.clone();
             let compaction = Compaction::new(order, types.clone(), store, subtask);
-            let number = compaction.number();
+            let (number, bytes) = (compaction.number(), compaction.bytes());
             let (inbox, wake) = (self.inbox.clone(), Arc::clone(&self.wake));
+            let under_way = UnderWay::begin(&self.context.metrics);
             self.context.compactor.run(compaction, move |result| {
+                if result.is_ok() {
+                    under_way.0.compacted(bytes);
+                }
                 let _ = inbox.send(Outcome::Compacted { number, result });
                 let _ = wake.activate();
+                drop(under_way);
             });
         }
     }

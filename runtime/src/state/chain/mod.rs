@@ -42,7 +42,8 @@ pub(crate) struct Chain {
     under_way: Vec<UnderWay>,
     /// Whether anything has changed since it was last asked what is to be compacted.
     changed: bool,
-    pace: Pace,
+    /// Of compactions of the whole chain, and of those of increments.
+    paces: (Pace, Pace),
     failures: u32,
     /// Counts runs and compactions.
     numbers: u32,
@@ -93,7 +94,7 @@ impl Chain {
             last: 0,
             under_way: Vec::new(),
             changed: false,
-            pace: Pace::FIRST,
+            paces: (Pace::FIRST, Pace::FIRST),
             failures: 0,
             numbers: 0,
         }
@@ -170,7 +171,7 @@ impl Chain {
         for mut compaction in due {
             match compaction.ready.take() {
                 Some(compacted) => self.replace(&compaction, compacted),
-                None => self.pace = self.pace.was_late(),
+                None => self.learn(compaction.kind, Pace::was_late),
             }
         }
         self.runs
@@ -191,6 +192,11 @@ impl Chain {
         self.changed = chosen.is_some();
         let range = chosen?;
         let bytes = runs[range.clone()].iter().map(|run| run.bytes).sum();
+        let kind = if range.start == 0 {
+            SnapshotKind::KeyedFull
+        } else {
+            SnapshotKind::KeyedIncrement
+        };
         self.numbers += 1;
         let order = CompactionOrder {
             number: self.numbers,
@@ -199,12 +205,8 @@ impl Chain {
                 .flat_map(|run| run.refs.iter().cloned())
                 .collect(),
             bytes,
-            kind: if range.start == 0 {
-                SnapshotKind::KeyedFull
-            } else {
-                SnapshotKind::KeyedIncrement
-            },
-            due: Epoch(answered.0 + self.pace.lead(bytes)),
+            kind,
+            due: Epoch(answered.0 + self.pace_of(kind).lead(bytes)),
             part_bytes: self.limits.part_bytes,
             stop: Stop::default(),
         };
@@ -233,9 +235,13 @@ impl Chain {
             Ok(compacted) => {
                 let compaction = &mut self.under_way[at];
                 compaction.ready = Some(compacted);
-                let had = compaction.due.0 - compaction.ordered.0;
-                let now = self.answered.unwrap_or(compaction.ordered);
-                self.pace = self.pace.was_ready(had, now.0 - compaction.ordered.0);
+                let UnderWay {
+                    ordered, due, kind, ..
+                } = *compaction;
+                let now = self.answered.unwrap_or(ordered);
+                self.learn(kind, |pace| {
+                    pace.was_ready(due.0 - ordered.0, now.0 - ordered.0)
+                });
                 self.failures = 0;
                 self.changed = true;
             }
@@ -271,6 +277,19 @@ impl Chain {
         Some(at(first)?..at(last)? + 1)
     }
 
+    fn pace_of(&mut self, kind: SnapshotKind) -> &mut Pace {
+        if kind == SnapshotKind::KeyedFull {
+            &mut self.paces.0
+        } else {
+            &mut self.paces.1
+        }
+    }
+
+    fn learn(&mut self, kind: SnapshotKind, how: impl FnOnce(Pace) -> Pace) {
+        let pace = self.pace_of(kind);
+        *pace = how(*pace);
+    }
+
     fn push(&mut self, refs: Vec<SnapshotRef>) {
         self.numbers += 1;
         let number = self.numbers;
@@ -303,7 +322,7 @@ impl Chain {
             runs,
             last: self.last,
             live,
-            pace: self.pace,
+            pace: self.paces.0,
         }
     }
 }

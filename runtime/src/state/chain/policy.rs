@@ -4,7 +4,7 @@
 //! gone. A restore reads it for nothing, so that it is never let grow beyond the live state itself, and
 //! one barrier before it would, the next snapshot is a full one, which costs the worker a copy of all it
 //! keeps. Compaction is there to make that rare. The whole chain is merged when its excess is half of
-//! what it may be; before that, increments are merged with others of their size, so that each entry is
+//! what it may be, or earlier where compactions take long; before that, increments are merged with others of their size, so that each entry is
 //! written again once for each power of [`width`](ChainLimits::width), and few of each size are there.
 
 use std::ops::Range;
@@ -44,6 +44,7 @@ pub(super) struct ChainFacts<'a> {
     pub(super) last: u64,
     /// About the bytes that a full snapshot would have now.
     pub(super) live: u64,
+    /// That of compactions of the whole chain.
     pub(super) pace: Pace,
 }
 
@@ -83,19 +84,28 @@ pub(super) fn choose_runs(facts: &ChainFacts<'_>, limits: &ChainLimits) -> Optio
         return None;
     }
     let is_idle = |run: &RunFacts| !run.is_busy;
-    let all = 0..facts.runs.len();
-    let is_base_idle = facts.runs.first().is_some_and(is_idle);
-    if is_base_idle && all.len() > 1 && facts.excess() > facts.most_excess(limits) / 2 {
-        // Those that are being merged are waited for; and where the next full snapshot comes before
-        // this one could be of use, it is not begun.
-        let waits = facts.pace.lead(facts.bytes()).saturating_add(1);
-        let meanwhile = facts.last.saturating_mul(waits);
-        let in_time = facts.excess().saturating_add(meanwhile) <= facts.most_excess(limits);
-        return (in_time && facts.runs.iter().all(is_idle)).then_some(all);
+    if facts.runs.len() > 1 && !facts.runs[0].is_busy && is_due(facts, limits) {
+        // Those that are being merged are waited for.
+        return facts
+            .runs
+            .iter()
+            .all(is_idle)
+            .then_some(0..facts.runs.len());
     }
     let alike = || alike(facts.runs, limits.width);
     let crowded = facts.runs.len() > limits.most_increments / 4 * 3;
     alike().or_else(|| crowded.then(|| idle_increments(facts.runs)).flatten())
+}
+
+/// Whether the whole chain is to be merged: half of the excess that may be is there, or less where that
+/// would be too late. Not where the next full snapshot comes before the result could be of use.
+fn is_due(facts: &ChainFacts<'_>, limits: &ChainLimits) -> bool {
+    let (excess, most) = (facts.excess(), facts.most_excess(limits));
+    let waits = facts.pace.lead(facts.bytes()).saturating_add(1);
+    let meanwhile = facts.last.saturating_mul(waits);
+    let then = excess.saturating_add(meanwhile);
+    let is_late = excess > most / 8 && then.saturating_add(meanwhile / 4) > most;
+    (excess > most / 2 || is_late) && then <= most
 }
 
 /// The newest increments of about one size, if there are enough of them.

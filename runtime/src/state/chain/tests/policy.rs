@@ -88,6 +88,24 @@ fn merging_all_waits_for_what_is_being_merged() {
 }
 
 #[test]
+fn all_is_merged_earlier_where_compactions_take_long() {
+    let runs = runs("1000 160 20");
+    let with = |pace: Pace| ChainFacts {
+        pace,
+        ..facts(&runs)
+    };
+    let slow = (0..4).fold(Pace::FIRST, |pace, _| pace.was_late());
+    assert_eq!(slow.lead(1), 32);
+    assert_eq!(choose_runs(&with(Pace::FIRST), &LIMITS), None);
+    assert_eq!(choose_runs(&with(slow), &LIMITS), Some(0..3));
+    assert_eq!(
+        choose_runs(&with(slow.was_late()), &LIMITS),
+        None,
+        "in vain"
+    );
+}
+
+#[test]
 fn all_is_not_merged_where_a_full_snapshot_comes_first() {
     // Two epochs ahead there would be an excess of 1,160 kB.
     check("1000 300 290", None);
