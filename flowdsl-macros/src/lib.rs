@@ -4,11 +4,11 @@
 //!
 //! | pass | from, to |
 //! |---|---|
-//! | [`parse`] | tokens, [`ast`]: names, calls and arrows |
-//! | [`lower`] | calls, stages of the table in [`ops`] with their [`values`] |
-//! | [`graph`] | names, streams with their uses; stages, their ids |
-//! | [`check`], [`shapes`] | the rules between statements; key, time and windows |
-//! | [`expand`] | calls on the public builder, or [`fallback`] beside the errors in [`report`] |
+//! | `parse` | tokens, `ast`: names, calls and arrows |
+//! | `lower` | calls, stages of the table in `ops` with their `values` |
+//! | `graph` | names, streams with their uses; stages, their ids |
+//! | `check`, `shapes` | the rules between statements; key, time and windows |
+//! | `expand` | calls on the public builder, or `fallback` beside the errors in `report` |
 //!
 //! The expansion does nothing that a careful user could not write by hand, names no path but
 //! `::flowdsl::__private`, and is the same whenever the flow is the same.

@@ -1,10 +1,10 @@
 //! Timely operators: what a flow becomes on each worker.
 //!
-//! The timestamp is a [`Moment`](moment::Moment). A source or a stage with state is one operator
-//! together with all stateless stages behind it ([`fuse`]) and the end that they run into
-//! ([`target`]): an edge, an exchange by key group, or a sink. Barriers are read off the frontier;
-//! the coordinator's decisions arrive on a [`board`], and answers leave on the streams of
-//! [`answers`].
+//! The timestamp is a `Moment`. A source or a stage with state is one operator
+//! together with all stateless stages behind it (`fuse`) and the end that they run into
+//! (`target`): an edge, an exchange by key group, or a sink. Barriers are read off the frontier;
+//! the coordinator's decisions arrive on a `board`, and answers leave on the streams of
+//! `answers`.
 //!
 //! Timely's types do not leave this module, but for the place where workers are started.
 

@@ -25,16 +25,19 @@ impl Companion {
     }
 
     /// Waits for the end of the thread.
-    pub(super) fn join(self) {
+    fn join(self) {
         // A panic has been printed by the hook, and whoever waits has nothing to lose by it.
         let _ = self.thread.join();
     }
 
-    /// Waits for the end of the thread, but no longer than this: then it is left behind.
-    pub(super) fn join_within(self, patience: Duration) {
-        if self.gone.recv_timeout(patience) == Err(RecvTimeoutError::Disconnected) {
+    /// Waits for the end of the thread, but no longer than this: then it is left behind, and the
+    /// answer is false.
+    pub(super) fn join_within(self, patience: Duration) -> bool {
+        let has_ended = self.gone.recv_timeout(patience) == Err(RecvTimeoutError::Disconnected);
+        if has_ended {
             self.join();
         }
+        has_ended
     }
 }
 
@@ -49,7 +52,7 @@ mod tests {
             let _released = held.recv();
         })
         .expect("a thread starts");
-        hangs.join_within(Duration::from_millis(1));
+        assert!(!hangs.join_within(Duration::from_millis(1)));
         drop(hold);
     }
 
@@ -58,7 +61,7 @@ mod tests {
         let (done, look) = channel();
         let works = Companion::start("works", move || done.send(()).expect("it is looked for"))
             .expect("a thread starts");
-        works.join_within(Duration::from_secs(60));
+        assert!(works.join_within(Duration::from_secs(60)));
         assert!(look.try_recv().is_ok());
     }
 }

@@ -118,7 +118,7 @@ impl Coordinator<'_> {
             } else {
                 JobEnd::Success
             };
-            publisher.finish(keep_at_end(end, self.settings));
+            publisher.finish(keep_at_end(end, self.settings), self.settings.timeout);
             if !self.machine.is_over() {
                 return Err(Error::internal(
                     "the workers ended before the last checkpoint was complete",

@@ -77,19 +77,24 @@ impl Publisher {
     }
 
     /// Cleans up once more if the end of the job changes what stays, and waits for what is being
-    /// published or deleted.
-    pub(super) fn finish(self, keep: Option<Keep>) {
+    /// deleted, but no longer than `patience`: everything is published and committed by now.
+    pub(super) fn finish(self, keep: Option<Keep>, patience: Duration) {
         if let Some(keep) = keep {
             let _ = self.orders.send(Order::CleanUp(keep));
         }
         drop(self.orders);
-        self.thread.join();
+        if !self.thread.join_within(patience) {
+            tracing::warn!(
+                ?patience,
+                "old checkpoints are still being deleted: the next run goes on with it"
+            );
+        }
     }
 
     /// Waits a little, and leaves a publisher behind that hangs on a disk.
     pub(super) fn abandon(self) {
         drop(self.orders);
-        self.thread.join_within(PATIENCE);
+        let _ = self.thread.join_within(PATIENCE);
     }
 }
 

@@ -29,7 +29,7 @@ use crate::settings::CheckpointSettings;
 
 pub use self::messages::{Action, Asker, Heard, Notice, PublicationOutcome, RunFacts};
 
-/// The coordinator's memory; see the [module](self).
+/// The coordinator's memory.
 #[derive(Debug)]
 pub struct Coordination {
     run: RunFacts,

@@ -145,7 +145,7 @@ impl<K: Key, V: State> Segment<K, V> {
                     value,
                 }) if is_key(hash, *tag, key, k) => {
                     if *changed_in != mark.number {
-                        self.marks.first_change(at, mark, k, value);
+                        self.marks.first_change(at, mark, *changed_in, (k, value));
                         *changed_in = mark.number;
                     }
                     return Ok(change(value, with));
@@ -186,7 +186,8 @@ impl<K: Key, V: State> Segment<K, V> {
                 ..
             } => {
                 if *changed_in != mark.number {
-                    self.marks.first_change(bucket, mark, key, value);
+                    self.marks
+                        .first_change(bucket, mark, *changed_in, (key, value));
                     *changed_in = mark.number;
                 }
                 Some(value)
@@ -210,7 +211,7 @@ impl<K: Key, V: State> Segment<K, V> {
     pub(super) fn place(&mut self, hash: u64, entry: (K, V), changed_in: u32, mark: Mark) -> usize {
         self.marks.turn_to(mark);
         let at = self.put(hash, entry, changed_in);
-        self.marks.fill(at, changed_in, false);
+        self.marks.fill(at, changed_in);
         at
     }
 
@@ -233,27 +234,43 @@ impl<K: Key, V: State> Segment<K, V> {
 
     /// Takes the entry out of a bucket, if it is occupied. Entries behind it may move up to it.
     pub(super) fn take(&mut self, bucket: usize, mark: Mark) -> Option<(K, V)> {
-        let Bucket::Full { key, value, .. } =
-            std::mem::replace(self.buckets.get_mut(bucket)?, Bucket::Empty)
+        let Bucket::Full {
+            changed_in,
+            key,
+            value,
+            ..
+        } = std::mem::replace(self.buckets.get_mut(bucket)?, Bucket::Empty)
         else {
             return None;
         };
         self.len -= 1;
         self.marks.turn_to(mark);
-        self.marks.save(bucket, &key, &value);
-        self.marks.empty(bucket);
+        self.marks.save(bucket, changed_in, (&key, &value));
         let (mut hole, mut at) = (bucket, self.next(bucket));
         while let Some(home) = self.key(at).map(|key| self.home(hash_of(key))) {
             // An entry fills the hole if that lies between its home and its place, around the end.
             let count = self.buckets.len();
             if (at + count - home) % count >= (at + count - hole) % count {
-                self.buckets.swap(hole, at);
-                self.marks.relocate(at, hole);
+                self.relocate(at, hole);
                 hole = at;
             }
             at = self.next(at);
         }
         Some((key, value))
+    }
+
+    /// Moves an entry to an empty bucket.
+    fn relocate(&mut self, from: usize, to: usize) {
+        if let Bucket::Full {
+            changed_in,
+            key,
+            value,
+            ..
+        } = &mut self.buckets[from]
+        {
+            *changed_in = self.marks.relocate(from, to, *changed_in, (key, value));
+        }
+        self.buckets.swap(from, to);
     }
 
     #[inline]
@@ -289,10 +306,22 @@ impl<K: Key, V: State> Segment<K, V> {
         let mut copied = self.marks.take_saved();
         copied.reserve_exact(self.marks.frozen_count().min(*budget).min(self.len));
         let buckets = &self.buckets;
-        self.marks.copy_frozen(budget, |at| {
-            if let Some(Bucket::Full { key, value, .. }) = buckets.get(at) {
-                copied.push((key.clone(), value.clone()));
+        self.marks.copy_frozen(budget, |group, image| {
+            let before = copied.len();
+            // The last group may end beyond the last bucket.
+            for bucket in &buckets[group.start.min(buckets.len())..group.end.min(buckets.len())] {
+                if let Bucket::Full {
+                    changed_in,
+                    key,
+                    value,
+                    ..
+                } = bucket
+                    && image.holds(*changed_in)
+                {
+                    copied.push((key.clone(), value.clone()));
+                }
             }
+            copied.len() - before
         });
         copied
     }

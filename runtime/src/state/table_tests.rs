@@ -1,7 +1,7 @@
 //! The table against a plain hash map, with freezes, copies and restores in between.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -84,6 +84,8 @@ struct Run {
     /// The objects of the chain, and what they must hold.
     chain: Vec<Vec<u8>>,
     frozen_model: HashMap<u64, u64>,
+    /// The keys that the present image has handed over.
+    copied: HashSet<u64>,
 }
 
 impl Run {
@@ -91,6 +93,9 @@ impl Run {
         let Some(piece) = self.table.copy_frozen(budget) else {
             return false;
         };
+        for (key, _) in piece.entries.iter().flatten() {
+            assert!(self.copied.insert(*key), "key {key} is copied twice");
+        }
         let object = self.chain.last_mut().expect("something was frozen");
         piece
             .encode(Namespace::Whole, object)
@@ -100,6 +105,7 @@ impl Run {
 
     fn freeze(&mut self, scope: SnapshotScope) {
         while self.copy(500) {}
+        self.copied.clear();
         let scope = if self.chain.is_empty() {
             SnapshotScope::Full
         } else {
@@ -147,7 +153,7 @@ impl Run {
             Step::Freeze(scope) => self.freeze(scope),
             Step::Age => {
                 while self.copy(500) {}
-                self.table.restart_marks_at(u32::MAX);
+                self.table.restart_marks_at(Mark::LAST);
             }
         }
         assert_eq!(self.table.len(), self.model.len());
@@ -189,7 +195,7 @@ proptest! {
 
     #[test]
     fn a_chain_of_snapshots_holds_what_the_table_held_at_the_last_freeze(steps in steps(), workers in 1_usize..4) {
-        let mut run = Run { table: Table::new(), model: HashMap::new(), chain: Vec::new(), frozen_model: HashMap::new() };
+        let mut run = Run { table: Table::new(), model: HashMap::new(), chain: Vec::new(), frozen_model: HashMap::new(), copied: HashSet::new() };
         for step in &steps {
             run.step(step);
         }
@@ -207,7 +213,7 @@ proptest! {
 
     #[test]
     fn a_restored_table_goes_on_with_increments(before in steps(), after in steps()) {
-        let mut run = Run { table: Table::new(), model: HashMap::new(), chain: Vec::new(), frozen_model: HashMap::new() };
+        let mut run = Run { table: Table::new(), model: HashMap::new(), chain: Vec::new(), frozen_model: HashMap::new(), copied: HashSet::new() };
         for step in &before {
             run.step(step);
         }

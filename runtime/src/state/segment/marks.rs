@@ -1,12 +1,20 @@
-//! What of a segment changed since the last freeze, and what the image frozen then still needs: a
-//! bit for each bucket and either.
+//! What of a segment changed since the last freeze, and what the image frozen then still needs.
 //!
-//! Both bits move with the entry. `changed` says that the entry changed in the present mark, and so
-//! belongs to the next increment. `frozen` says that the entry, as it is, belongs to the frozen image
-//! and is in no piece of it yet: so it is cloned before its first change. A segment turns to a mark
-//! when it is next visited: then what was changed becomes frozen.
+//! An entry says itself in which mark it last changed. To find the entries of one mark without
+//! looking at all, each group of buckets has two bits: `changed`, that an entry of it changed in the
+//! present mark, and `frozen`, that some of it may belong to the frozen image and be in no piece of
+//! it yet. A segment turns to a mark when it is next visited: then what was changed becomes frozen.
+//! The groups are so large that the bits of a million entries fit into the nearest cache, where a
+//! change of any entry finds them.
+
+use std::ops::Range;
 
 use crate::state::logic::SnapshotScope;
+
+/// Buckets of a group: few enough that looking for one entry among them costs little.
+const GROUP: usize = 16;
+/// Buckets of a word of groups.
+const WORD: usize = GROUP * 64;
 
 /// Where a table is in the row of its freezes.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +25,38 @@ pub(in crate::state) struct Mark {
     pub(in crate::state) scope: SnapshotScope,
 }
 
-/// The bits of 64 buckets.
+impl Mark {
+    /// The greatest number: the bit above it says of an entry that it was copied.
+    pub(in crate::state) const LAST: u32 = (1 << 31) - 1;
+}
+
+/// Which entries a frozen image holds, by the marks in which they last changed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frozen {
+    /// The mark behind the freeze.
+    before: u32,
+    /// The mark that it closed, for an increment.
+    changed_in: Option<u32>,
+}
+
+impl Frozen {
+    /// Whether the image holds an entry as it is.
+    #[inline]
+    pub(super) fn holds(self, changed_in: u32) -> bool {
+        match self.changed_in {
+            Some(mark) => changed_in == mark,
+            None => changed_in != self.before && changed_in != self.copied(),
+        }
+    }
+
+    /// What is noted as the mark of an entry that was copied, where its place does not say so. It
+    /// comes in no other image.
+    fn copied(self) -> u32 {
+        self.before | (Mark::LAST + 1)
+    }
+}
+
+/// The bits of 64 groups.
 #[derive(Clone, Copy, Default)]
 struct Word {
     changed: u64,
@@ -28,9 +67,14 @@ struct Word {
 pub(super) struct Marks<K, V> {
     /// The mark that `changed` is of.
     turned_in: u32,
-    has_changed: bool,
-    /// Whether any bucket may have to be copied yet.
+    /// Entries that changed in it, and some that have gone since.
+    changed_count: usize,
+    /// Whether any entry may have to be copied yet.
     has_frozen: bool,
+    /// Of what the frozen image is.
+    image: Frozen,
+    /// Entries that it holds at most.
+    frozen_count: usize,
     words: Box<[Word]>,
     /// Entries of the frozen image, as they were before they changed.
     saved: Vec<(K, V)>,
@@ -41,17 +85,24 @@ impl<K: Clone, V: Clone> Marks<K, V> {
     pub(super) fn new(turned_in: u32, bucket_count: usize) -> Self {
         Self {
             turned_in,
-            has_changed: false,
+            changed_count: 0,
             has_frozen: false,
-            words: vec![Word::default(); bucket_count.div_ceil(64)].into(),
+            image: Frozen {
+                before: turned_in,
+                changed_in: None,
+            },
+            frozen_count: 0,
+            words: vec![Word::default(); bucket_count.div_ceil(WORD)].into(),
             saved: Vec::new(),
         }
     }
 
-    /// For the same entries in other buckets.
+    /// For some of the same entries in other buckets, which are to be [filled](Self::fill).
     pub(super) fn like(&self, bucket_count: usize) -> Self {
         Self {
             has_frozen: self.has_frozen,
+            image: self.image,
+            frozen_count: self.frozen_count,
             ..Self::new(self.turned_in, bucket_count)
         }
     }
@@ -67,90 +118,105 @@ impl<K: Clone, V: Clone> Marks<K, V> {
     #[cold]
     fn turn(&mut self, mark: Mark) {
         debug_assert!(
-            !self.has_frozen && self.saved.is_empty(),
+            self.is_copied(),
             "a freeze begins when the image before was handed over"
         );
-        match mark.scope {
-            SnapshotScope::Full => {
-                let frozen = Word {
-                    changed: 0,
-                    frozen: u64::MAX,
-                };
-                self.words.fill(frozen);
-                self.has_frozen = true;
+        let changed_count = std::mem::take(&mut self.changed_count);
+        let (changed_in, frozen_count) = match mark.scope {
+            SnapshotScope::Full => (None, usize::MAX),
+            SnapshotScope::Increment => (Some(self.turned_in), changed_count),
+        };
+        self.image = Frozen {
+            before: mark.number,
+            changed_in,
+        };
+        self.frozen_count = frozen_count;
+        self.has_frozen = frozen_count > 0;
+        if self.has_frozen {
+            for word in &mut self.words {
+                let changed = std::mem::take(&mut word.changed);
+                word.frozen = changed_in.map_or(u64::MAX, |_| changed);
             }
-            SnapshotScope::Increment if self.has_changed => {
-                for word in &mut self.words {
-                    word.frozen = std::mem::take(&mut word.changed);
-                }
-                self.has_frozen = true;
-            }
-            SnapshotScope::Increment => {}
         }
         self.turned_in = mark.number;
-        self.has_changed = false;
     }
 
-    /// Notes the first change of an entry in a mark, which has yet to be made.
+    /// Notes the first change in a mark of an entry, which has yet to be made.
     #[inline(never)]
-    pub(super) fn first_change(&mut self, at: usize, mark: Mark, key: &K, value: &V) {
+    pub(super) fn first_change(&mut self, at: usize, mark: Mark, last: u32, entry: (&K, &V)) {
         self.turn_to(mark);
-        self.save(at, key, value);
-        self.words[at / 64].changed |= bit(at);
-        self.has_changed = true;
+        self.save(at, last, entry);
+        self.words[at / WORD].changed |= bit(at);
+        self.changed_count += 1;
     }
 
     /// Clones an entry that is about to change or to go, if the frozen image needs it as it is.
     #[inline]
-    pub(super) fn save(&mut self, at: usize, key: &K, value: &V) {
-        let word = &mut self.words[at / 64];
-        if word.frozen & bit(at) != 0 {
-            word.frozen &= !bit(at);
+    pub(super) fn save(&mut self, at: usize, changed_in: u32, (key, value): (&K, &V)) {
+        // Mostly all was copied long ago.
+        if self.has_frozen && self.is_frozen(at, changed_in) {
             self.saved.push((key.clone(), value.clone()));
         }
     }
 
-    /// Notes that a bucket was filled with an entry that changed in a mark.
+    /// Whether an entry, as it is, is still to be copied.
     #[inline]
-    pub(super) fn fill(&mut self, at: usize, changed_in: u32, is_frozen: bool) {
-        let word = &mut self.words[at / 64];
-        set(&mut word.frozen, at, is_frozen);
-        let is_changed = changed_in == self.turned_in;
-        set(&mut word.changed, at, is_changed);
-        self.has_changed |= is_changed;
+    fn is_frozen(&self, at: usize, changed_in: u32) -> bool {
+        self.has_frozen
+            && self.words[at / WORD].frozen & bit(at) != 0
+            && self.image.holds(changed_in)
     }
 
-    /// Notes that a bucket is empty now.
+    /// What an entry is to carry as its mark on the way to another bucket: so that wherever that is,
+    /// it is copied if it has not been.
     #[inline]
-    pub(super) fn empty(&mut self, at: usize) {
-        self.words[at / 64].frozen &= !bit(at);
-        self.words[at / 64].changed &= !bit(at);
+    pub(super) fn lifted(&self, at: usize, changed_in: u32) -> u32 {
+        if self.has_frozen && self.image.holds(changed_in) && !self.is_frozen(at, changed_in) {
+            self.image.copied()
+        } else {
+            changed_in
+        }
     }
 
-    /// Whether the entry of a bucket, as it is, is still to be copied.
+    /// Notes that a bucket was filled with a new or a [lifted](Self::lifted) entry.
     #[inline]
-    pub(super) fn is_frozen(&self, at: usize) -> bool {
-        self.words[at / 64].frozen & bit(at) != 0
+    pub(super) fn fill(&mut self, at: usize, changed_in: u32) {
+        let word = &mut self.words[at / WORD];
+        if changed_in == self.turned_in {
+            word.changed |= bit(at);
+            self.changed_count += 1;
+        } else if self.has_frozen && self.image.holds(changed_in) {
+            word.frozen |= bit(at);
+        }
     }
 
-    /// Moves the bits of a bucket to an empty one.
-    #[inline]
-    pub(super) fn relocate(&mut self, from: usize, to: usize) {
-        let Word { changed, frozen } = self.words[from / 64];
-        self.empty(from);
-        set(
-            &mut self.words[to / 64].changed,
-            to,
-            changed & bit(from) != 0,
-        );
-        set(&mut self.words[to / 64].frozen, to, frozen & bit(from) != 0);
+    /// Notes that an entry moves from a bucket to one that others of its group have been in before:
+    /// returns what it is to carry as its mark.
+    pub(super) fn relocate(
+        &mut self,
+        from: usize,
+        to: usize,
+        changed_in: u32,
+        entry: (&K, &V),
+    ) -> u32 {
+        let word = &mut self.words[to / WORD];
+        if changed_in == self.turned_in {
+            word.changed |= bit(to);
+        }
+        let covers_target = word.frozen & bit(to) != 0;
+        if self.is_frozen(from, changed_in) && !covers_target {
+            // The others there were copied, and would be again.
+            self.saved.push((entry.0.clone(), entry.1.clone()));
+            self.image.copied()
+        } else {
+            self.lifted(from, changed_in)
+        }
     }
 
-    /// The number of buckets still to be copied, some of which may be empty.
+    /// The number of entries still to be copied, at most.
     pub(super) fn frozen_count(&self) -> usize {
-        let ones = |word: &Word| word.frozen.count_ones() as usize;
         if self.has_frozen {
-            self.words.iter().map(ones).sum()
+            self.frozen_count
         } else {
             0
         }
@@ -171,24 +237,29 @@ impl<K: Clone, V: Clone> Marks<K, V> {
         !self.has_frozen && self.saved.is_empty()
     }
 
-    /// Gives to `copy` the buckets that are still to be copied, until `budget` is used up (a few
-    /// beyond it: words are copied whole).
+    /// Has `copy` look at the groups of which some may still have to be copied, until `budget` is used
+    /// up (a few beyond it: groups are copied whole). It gets the buckets of a group, of which some may
+    /// not be there, and what the image holds, and returns how many it copied.
     #[inline]
-    pub(super) fn copy_frozen(&mut self, budget: &mut usize, mut copy: impl FnMut(usize)) {
+    pub(super) fn copy_frozen(
+        &mut self,
+        budget: &mut usize,
+        mut copy: impl FnMut(Range<usize>, Frozen) -> usize,
+    ) {
         if !self.has_frozen {
             return;
         }
         for (at, word) in self.words.iter_mut().enumerate() {
-            let mut rest = word.frozen;
-            if rest != 0 && *budget == 0 {
-                return;
+            while word.frozen != 0 {
+                if *budget == 0 {
+                    return;
+                }
+                let first = at * WORD + word.frozen.trailing_zeros() as usize * GROUP;
+                let copied = copy(first..first + GROUP, self.image);
+                *budget = budget.saturating_sub(copied.max(1));
+                self.frozen_count = self.frozen_count.saturating_sub(copied);
+                word.frozen &= word.frozen - 1;
             }
-            *budget = budget.saturating_sub(rest.count_ones() as usize);
-            while rest != 0 {
-                copy(at * 64 + rest.trailing_zeros() as usize);
-                rest &= rest - 1;
-            }
-            word.frozen = 0;
         }
         self.has_frozen = false;
     }
@@ -206,12 +277,8 @@ impl<K: Clone, V: Clone> Marks<K, V> {
     }
 }
 
+/// The bit of a bucket's group.
 #[inline]
 const fn bit(at: usize) -> u64 {
-    1 << (at % 64)
-}
-
-#[inline]
-fn set(word: &mut u64, at: usize, to: bool) {
-    *word = *word & !bit(at) | u64::from(to) << (at % 64);
+    1 << (at / GROUP % 64)
 }

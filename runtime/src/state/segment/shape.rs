@@ -10,7 +10,6 @@ struct Moved<K, V> {
     hash: u64,
     entry: (K, V),
     changed_in: u32,
-    is_frozen: bool,
 }
 
 impl<K: Key, V: State> Segment<K, V> {
@@ -134,7 +133,7 @@ impl<K: Key, V: State> Segment<K, V> {
 
     fn move_in(&mut self, moved: Moved<K, V>) {
         let at = self.put(moved.hash, moved.entry, moved.changed_in);
-        self.marks.fill(at, moved.changed_in, moved.is_frozen);
+        self.marks.fill(at, moved.changed_in);
     }
 
     /// Takes out all entries, each with its hash and marks.
@@ -153,8 +152,7 @@ impl<K: Key, V: State> Segment<K, V> {
                 } => Some(Moved {
                     hash: hash_of(&key),
                     entry: (key, value),
-                    changed_in,
-                    is_frozen: marks.is_frozen(at),
+                    changed_in: marks.lifted(at, changed_in),
                 }),
                 Bucket::Empty => None,
             })

@@ -42,7 +42,7 @@ impl<K: Key, V: State> KeyedTable<K, V> {
             !self.is_frozen(),
             "frozen again before the image before was handed over"
         );
-        if self.mark.number == u32::MAX {
+        if self.mark.number == Mark::LAST {
             self.restart_marks_at(1);
         }
         let replaces = std::mem::take(&mut self.replaces);
@@ -109,7 +109,7 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         if self.stored { self.span } else { None }
     }
 
-    /// Counts the freezes from `number` again, so that no mark comes twice: after 2^32 of them.
+    /// Counts the freezes from `number` again, so that no mark comes twice: after 2^31 of them.
     #[cold]
     pub(super) fn restart_marks_at(&mut self, number: u32) {
         for segment in &mut self.segments {
