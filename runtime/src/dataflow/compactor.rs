@@ -6,9 +6,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
-use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use super::companion::Companion;
 use super::fate::Fate;
 use crate::error::{Error, Result};
 use crate::state::{Compacted, Compaction, Progress};
@@ -29,11 +29,10 @@ pub(crate) struct Compactor(Option<Sender<Task>>);
 
 impl Compactor {
     /// Starts the thread. It ends when every clone of the `Compactor` is gone, or when the job has failed.
-    pub(crate) fn start(worker: usize, fate: Arc<Fate>) -> Result<(Self, JoinHandle<()>)> {
+    pub(crate) fn start(worker: usize, fate: Arc<Fate>) -> Result<(Self, Companion)> {
         let (tasks, inbox) = channel();
-        let thread = Builder::new()
-            .name(format!("flowdsl-compacts-{worker}"))
-            .spawn(move || work(&inbox, &fate))
+        let name = format!("flowdsl-compacts-{worker}");
+        let thread = Companion::start(&name, move || work(&inbox, &fate))
             .map_err(|e| Error::unavailable(format!("cannot start a thread that compacts: {e}")))?;
         Ok((Self(Some(tasks)), thread))
     }

@@ -15,6 +15,7 @@ mod board;
 mod build;
 mod collect;
 mod compactor;
+pub(crate) mod companion;
 mod control;
 mod copying;
 mod credit;

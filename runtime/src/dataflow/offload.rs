@@ -8,6 +8,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::compactor::Compactor;
+use super::companion::Companion;
 use super::fate::Fate;
 use crate::error::{Error, Result};
 
@@ -23,19 +24,44 @@ pub(crate) struct Offloads {
     pub(crate) compactor: Compactor,
 }
 
+/// The threads themselves, to be awaited.
+pub(crate) struct Threads {
+    /// Those on which the outcome of the job depends.
+    needed: [JoinHandle<()>; 2],
+    compacts: Companion,
+}
+
+/// How long a compaction that hangs on a disk is waited for: nothing depends on it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Threads {
+    /// Waits for the end of the threads: nothing of the run touches a disk behind its end. What a
+    /// compaction does that is left behind, the next run deletes.
+    pub(crate) fn join(self) {
+        for thread in self.needed {
+            let _ = thread.join();
+        }
+        let _ = self.compacts.join_within(PATIENCE);
+    }
+}
+
 impl Offloads {
     /// Starts the threads.
-    pub(crate) fn start(worker: usize, fate: &Arc<Fate>) -> Result<(Self, [JoinHandle<()>; 3])> {
+    pub(crate) fn start(worker: usize, fate: &Arc<Fate>) -> Result<(Self, Threads)> {
         let start = |what| Offload::start(&format!("flowdsl-{what}-{worker}"), Arc::clone(fate));
         let (snapshots, encodes) = start("snapshots")?;
         let (commits, makes_visible) = start("commits")?;
         let (compactor, compacts) = Compactor::start(worker, Arc::clone(fate))?;
-        let threads = Self {
+        let offloads = Self {
             snapshots,
             commits,
             compactor,
         };
-        Ok((threads, [encodes, makes_visible, compacts]))
+        let threads = Threads {
+            needed: [encodes, makes_visible],
+            compacts,
+        };
+        Ok((offloads, threads))
     }
 
     /// Threads that drop their tasks, for a graph that is only looked at.

@@ -190,9 +190,7 @@ fn work(run: &Run, mut worker: Worker, seats: &Seats) {
         }
         // Also when the job has failed: nothing of this run touches a disk behind its end. A worker
         // that waits for a disk that hangs is left behind.
-        for thread in threads {
-            let _ = thread.join();
-        }
+        threads.join();
     }
     let _ = catch_unwind(AssertUnwindSafe(|| drop(worker)));
 }
