@@ -23,6 +23,9 @@ pub struct Metrics {
     pauses: Histogram,
     state_changed: AtomicU64,
     state_written: AtomicU64,
+    compactions: AtomicU64,
+    compactions_under_way: AtomicU64,
+    compacted: AtomicU64,
     restarts: AtomicU64,
     unhealthy: AtomicBool,
 }
@@ -58,6 +61,12 @@ pub struct MetricsSnapshot {
     pub state_changed_bytes: u64,
     /// Bytes of keyed state that snapshots wrote.
     pub state_written_bytes: u64,
+    /// Compactions of snapshots that were carried out.
+    pub compactions: u64,
+    /// Compactions that wait or are being carried out.
+    pub compactions_under_way: u64,
+    /// Bytes of snapshots that they read.
+    pub compacted_bytes: u64,
     /// How often the job was restarted behind a failure.
     pub restarts: u64,
     /// Whether the job does not take the checkpoints that it is meant to take.
@@ -119,6 +128,19 @@ impl Metrics {
         self.state_written.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    pub(crate) fn compaction_begins(&self) {
+        self.compactions_under_way.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn compaction_ends(&self) {
+        self.compactions_under_way.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn compacted(&self, bytes: u64) {
+        self.compactions.fetch_add(1, Ordering::Relaxed);
+        self.compacted.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     pub(crate) fn restarted(&self) {
         self.restarts.fetch_add(1, Ordering::Relaxed);
     }
@@ -148,6 +170,9 @@ impl Metrics {
             pauses: self.pauses.quantiles(),
             state_changed_bytes: get(&self.state_changed),
             state_written_bytes: get(&self.state_written),
+            compactions: get(&self.compactions),
+            compactions_under_way: self.compactions_under_way.load(Ordering::SeqCst),
+            compacted_bytes: get(&self.compacted),
         }
     }
 }

@@ -8,11 +8,11 @@ use flowdsl_runtime::Result;
 use flowdsl_runtime::connector::{Committable, Committer, PendingCommit, Prepared, SinkSnapshot};
 use flowdsl_runtime::error::Error;
 use flowdsl_runtime::ids::{Epoch, SubtaskId};
-use flowdsl_runtime::job::internals::Chain;
+use flowdsl_runtime::job::internals::{Chain, ChainLimits};
 use flowdsl_runtime::protocol::{
     Acknowledgement, Location, Report, SnapshotAck, SnapshotKind, SnapshotRef,
 };
-use flowdsl_runtime::state::SnapshotScope;
+use flowdsl_runtime::state::{Compaction, SnapshotScope, StateStore, TableTypes};
 
 use crate::board::Board;
 use crate::subtask::{Effect, Outcome, Thread};
@@ -32,6 +32,8 @@ pub(crate) struct Answers {
 struct Own {
     subtask: SubtaskId,
     chain: Chain,
+    /// By which snapshots are compacted, and where they are.
+    compacts: Option<(TableTypes, StateStore)>,
 }
 
 struct SinkPart {
@@ -61,7 +63,8 @@ impl Answers {
         Self {
             own: own.map(|subtask| Own {
                 subtask,
-                chain: Chain::default(),
+                chain: Chain::new(ChainLimits::default()),
+                compacts: None,
             }),
             sink: sink.map(|(subtask, committer)| SinkPart {
                 subtask,
@@ -77,16 +80,23 @@ impl Answers {
         }
     }
 
+    /// Has the snapshots of the own stage compacted.
+    pub(crate) fn compact_as(&mut self, types: TableTypes, store: StateStore) {
+        if let Some(own) = &mut self.own {
+            own.compacts = Some((types, store));
+        }
+    }
+
     pub(crate) fn restore_chain(&mut self, chain: Chain) {
         if let Some(own) = &mut self.own {
             own.chain = chain;
         }
     }
 
-    pub(crate) fn next_scope(&self) -> SnapshotScope {
+    pub(crate) fn next_scope(&mut self, entries: usize) -> SnapshotScope {
         self.own
-            .as_ref()
-            .map_or(SnapshotScope::Full, |own| own.chain.next_scope())
+            .as_mut()
+            .map_or(SnapshotScope::Full, |own| own.chain.next_scope(entries))
     }
 
     /// Owes an answer for `epoch`, and has its snapshot made on the worker's fiber.
@@ -131,6 +141,12 @@ impl Answers {
                 prepared,
             } => self.took_snapshot(epoch, scope, own, prepared, out),
             Outcome::Committed { done, result } => self.committed(&done, result, now, out),
+            Outcome::Compacted { number, result } => {
+                if let Some(own) = &mut self.own {
+                    own.chain.compacted(number, result);
+                }
+                Ok(())
+            }
             Outcome::Restored(_) => unreachable!("the operator takes that one"),
         }
     }
@@ -144,7 +160,24 @@ impl Answers {
             let why = "the coordinator gave this checkpoint up".to_owned();
             self.answer(epoch, Some(why), out);
         }
+        self.compact(out);
         self.commit(now, board, out);
+    }
+
+    fn compact(&mut self, out: &mut Vec<Effect>) {
+        let Some(own) = &mut self.own else { return };
+        let Some((types, store)) = &own.compacts else {
+            return;
+        };
+        while let Some(order) = own.chain.next_order() {
+            let subtask = own.subtask.clone();
+            let compaction = Compaction::new(order, types.clone(), store.clone(), subtask);
+            let work = move || Outcome::Compacted {
+                number: compaction.number(),
+                result: compaction.run(),
+            };
+            out.push(Effect::Work(Thread::Compactions, Box::new(work)));
+        }
     }
 
     fn took_snapshot(
@@ -184,9 +217,10 @@ impl Answers {
     }
 
     fn answer(&mut self, epoch: Epoch, failure: Option<String>, out: &mut Vec<Effect>) {
-        if let Some(own) = &self.own {
+        if let Some(own) = &mut self.own {
+            let refs = own.chain.answer(epoch);
             let ack = match &failure {
-                None => SnapshotAck::Durable(own.chain.refs().to_vec()),
+                None => SnapshotAck::Durable(refs),
                 Some(reason) => SnapshotAck::Failed(reason.clone()),
             };
             out.push(Effect::Ack(Acknowledgement {

@@ -134,7 +134,7 @@ pub(crate) fn operators(
         };
         let me = subtask(KEYED, worker);
         let mut keyed = Keyed::new(me, answers, inbox, first, store, behind);
-        let restore = keyed.restore(recovered, worker_count, scenario.padding);
+        let restore = keyed.restore(recovered, worker_count, scenario.padding, scenario.chain);
         built.first_work.push((at, restore));
         built.operators.push(Operator::Keyed(keyed));
         if let Some(writer) = apart {

@@ -6,7 +6,9 @@ use flowdsl::State;
 use flowdsl_runtime::Result;
 use flowdsl_runtime::connector::PendingCommit;
 use flowdsl_runtime::ids::{Epoch, SubtaskId};
-use flowdsl_runtime::job::internals::{Chain, Recovered, SNAPSHOT_HEADER_LEN, restore_keyed};
+use flowdsl_runtime::job::internals::{
+    Chain, ChainLimits, Recovered, SNAPSHOT_HEADER_LEN, restore_keyed,
+};
 use flowdsl_runtime::protocol::{SnapshotKind, SnapshotRef};
 use flowdsl_runtime::record::{Keyed as Key, Rec, Untimed};
 use flowdsl_runtime::state::{Fold, FrozenChunk, KeyedLogic, SnapshotScope, StateStore};
@@ -129,16 +131,22 @@ impl Keyed {
         recovered: &Rc<Recovered>,
         worker_count: usize,
         padding: usize,
+        limits: ChainLimits,
     ) -> Effect {
         let restored = &recovered.restored;
         let former = restored.keyed.get(&self.subtask.stage);
+        if let Some(types) = logic(padding).table_types() {
+            self.answers.compact_as(types, self.store.clone());
+        }
+        self.answers.restore_chain(Chain::new(limits));
         if restored.worker_count == worker_count
             && let Some((_, refs)) = former
                 .into_iter()
                 .flatten()
                 .find(|(worker, _)| *worker == self.subtask.worker)
         {
-            self.answers.restore_chain(Chain::restored(refs.clone()));
+            self.answers
+                .restore_chain(Chain::restored(refs.clone(), limits));
         }
         let (recovered, subtask, store) = (
             Rc::clone(recovered),
@@ -230,7 +238,8 @@ impl Keyed {
             Behind::Apart(_) => None,
         };
         self.answers.owe(epoch);
-        let scope = self.answers.next_scope();
+        let entries = self.logic.as_ref().map_or(0, |logic| logic.len());
+        let scope = self.answers.next_scope(entries);
         if let Some(logic) = &mut self.logic {
             logic.freeze(scope);
         }
@@ -283,7 +292,7 @@ fn send(to: usize, message: Message, view: &mut View<'_>) {
 }
 
 /// Bytes beyond which an image goes on in another object.
-const OBJECT: usize = 5_000;
+pub(crate) const OBJECT: usize = 5_000;
 
 fn write(
     store: &StateStore,

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::event::{Event, OpId, ProcessId};
 use crate::fate::{Fate, Inner, Reply};
 use crate::machine::Local;
-use crate::oracle::Check;
+use crate::oracle::{COMPACTED, Check};
 use crate::request::{Act, Answer};
 use crate::rng::Rng;
 use crate::store::Store;
@@ -99,6 +99,9 @@ impl World {
         }
         match &now {
             Act::RemoveVisible { .. } => self.kernel.reach("output that was taken back"),
+            Act::Delete { names } if names.iter().any(|name| name.contains(COMPACTED)) => {
+                self.kernel.reach("a deletion of what was compacted");
+            }
             Act::Delete { .. } => self.kernel.reach("a deletion"),
             Act::Write { .. } => self.kernel.reach("a state object"),
             _ => {}

@@ -20,6 +20,9 @@ use crate::output::{Output, Part};
 use crate::scenario::Scenario;
 use crate::store::Store;
 
+/// A part of the names of what compactions have made.
+pub(crate) const COMPACTED: &str = "-c";
+
 pub(crate) type Check = Result<(), String>;
 
 pub(crate) struct Oracle {
@@ -293,6 +296,16 @@ impl Oracle {
                 .filter(is(SnapshotKind::KeyedIncrement));
             if increments.count() > 0 {
                 self.reached.push("an increment");
+            }
+            for reference in &snapshot.refs {
+                if let Location::Object { name, .. } = &reference.location
+                    && name.contains(COMPACTED)
+                {
+                    self.reached.push(match reference.kind {
+                        SnapshotKind::KeyedFull => "a full snapshot that was compacted",
+                        _ => "increments that were compacted",
+                    });
+                }
             }
             let parts = snapshot.refs.iter().filter(is(SnapshotKind::KeyedFull));
             if parts.count() > 1 {

@@ -25,7 +25,7 @@ use crate::kernel::Kernel;
 use crate::machine::Local;
 use crate::request::{Act, Answer, Request, Task, Told};
 use crate::scenario::Scenario;
-use crate::subtask::{Effect, Thread};
+use crate::subtask::{Effect, Outcome, Thread};
 
 /// The fiber that recovers and then publishes; those of the workers follow.
 pub(crate) const MAIN: usize = 0;
@@ -200,6 +200,12 @@ impl Process {
             }
             Told::Outcome(operator, outcome) => {
                 debug_assert_ne!(fiber, MAIN, "operators have their work done by workers");
+                if let Outcome::Compacted { result, .. } = &outcome {
+                    kernel.reach(match result {
+                        Ok(_) => "a compaction",
+                        Err(_) => "a compaction that failed",
+                    });
+                }
                 let Some(job) = &mut self.job else { return };
                 let effects = job.step(operator, Some(outcome), kernel);
                 self.carry_out(operator, effects, kernel);
@@ -262,8 +268,8 @@ impl Process {
             self.worker_count,
             (generation, nonce),
         );
-        // Each worker has one for snapshots and one for commits.
-        for _ in 0..2 * self.worker_count {
+        // Each worker has one for snapshots, one for commits and one for compactions.
+        for _ in 0..3 * self.worker_count {
             self.fibers.push(FiberSlot::new(None));
         }
         let n = operators.len();
@@ -394,6 +400,7 @@ impl Process {
                     let fiber = match thread {
                         Thread::Snapshots => MAIN + 1 + job.workers[from],
                         Thread::Commits => MAIN + 1 + self.worker_count + job.workers[from],
+                        Thread::Compactions => MAIN + 1 + 2 * self.worker_count + job.workers[from],
                     };
                     self.fibers[fiber].tasks.push_back(Box::new(move || {
                         let outcome = work();

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flowdsl_runtime::ids::KeyGroupCount;
+use flowdsl_runtime::job::internals::ChainLimits;
 use flowdsl_runtime::settings::CheckpointSettings;
 
+use crate::keyed::OBJECT;
 use crate::rng::Rng;
 
 /// A record of the input.
@@ -28,6 +30,8 @@ pub(crate) struct Scenario {
     pub(crate) place: Place,
     pub(crate) settings: CheckpointSettings,
     pub(crate) retained: NonZeroUsize,
+    /// When chains of snapshots are compacted.
+    pub(crate) chain: ChainLimits,
     pub(crate) faults: Faults,
     /// Records that a source reads at a time, and how long it waits before it reads on.
     pub(crate) piece: u64,
@@ -112,6 +116,7 @@ impl Scenario {
             shape: rng.pick(&[Shape::Fused, Shape::Apart]),
             place: rng.pick(&[Place::Objects, Place::Objects, Place::Disk]),
             settings,
+            chain: chain_limits(rng),
             retained: NonZeroUsize::new(retained).expect("at least 1"),
             faults: Faults::new(rng),
             piece: rng.between(1, 4),
@@ -126,6 +131,16 @@ impl Scenario {
     pub(crate) fn is_calm(&self, now: Duration) -> bool {
         let spell = (now.as_micros() / self.spell.as_micros()) % 64;
         now >= self.calm_at || self.bad_spells >> spell & 1 == 0
+    }
+}
+
+/// With the limits of a real job, chains so short would never be compacted.
+fn chain_limits(rng: &mut Rng) -> ChainLimits {
+    ChainLimits {
+        floor: rng.pick(&[50, 3_000, 30_000]),
+        width: rng.pick(&[2, 2, 3, 4]),
+        most_increments: rng.pick(&[4, 8, 20]),
+        part_bytes: OBJECT,
     }
 }
 

@@ -100,7 +100,7 @@ fn whatever_goes_wrong_every_record_is_in_the_output_once() {
 }
 
 /// What some seeds must have seen.
-const REACHED: [&str; 21] = [
+const REACHED: [&str; 26] = [
     "a checkpoint",
     "a checkpoint that failed",
     "a checkpoint that was given up",
@@ -110,6 +110,11 @@ const REACHED: [&str; 21] = [
     "a claim in a hole of the log",
     "a state object",
     "an increment",
+    "a compaction",
+    "a compaction that failed",
+    "increments that were compacted",
+    "a full snapshot that was compacted",
+    "a deletion of what was compacted",
     "a snapshot in several objects",
     "a deletion",
     "an effect when nobody waits for it any more",

@@ -10,7 +10,7 @@ use flowdsl_runtime::connector::{Committable, Prepared};
 use flowdsl_runtime::error::Error;
 use flowdsl_runtime::ids::Epoch;
 use flowdsl_runtime::protocol::{Acknowledgement, Report, SnapshotRef};
-use flowdsl_runtime::state::SnapshotScope;
+use flowdsl_runtime::state::{Compacted, SnapshotScope};
 
 use crate::board::Board;
 use crate::inbox::Message;
@@ -43,6 +43,7 @@ pub(crate) enum Effect {
 pub(crate) enum Thread {
     Snapshots,
     Commits,
+    Compactions,
 }
 
 /// What came of work on the worker's fiber.
@@ -57,6 +58,10 @@ pub(crate) enum Outcome {
     Committed {
         done: Vec<(Epoch, Committable)>,
         result: Result<()>,
+    },
+    Compacted {
+        number: u32,
+        result: Result<Compacted>,
     },
 }
 

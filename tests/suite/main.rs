@@ -1,6 +1,7 @@
 //! What crosses modules, as one binary.
 
 mod commits;
+mod compaction;
 mod damage;
 mod edges;
 mod failed_checkpoints;

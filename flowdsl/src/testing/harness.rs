@@ -6,6 +6,7 @@ use std::thread::{Builder, JoinHandle};
 
 use flowdsl_runtime::clock::Clock;
 use flowdsl_runtime::ids::Epoch;
+use flowdsl_runtime::metrics::{Metrics, MetricsSnapshot};
 use flowdsl_runtime::storage::{CheckpointStorage, FaultyDisk};
 
 use super::feeds::{Feeds, Waited};
@@ -38,6 +39,7 @@ pub struct Harness {
 struct Run {
     thread: JoinHandle<Result<JobReport>>,
     handle: JobHandle,
+    metrics: Arc<Metrics>,
     process: Arc<Process>,
 }
 
@@ -126,6 +128,7 @@ impl Harness {
             handle: handle.clone(),
             ..Environment::default()
         };
+        let metrics = Arc::clone(&environment.metrics);
         self.ended = None;
         self.feeds.run_begins();
         let (job, feeds) = (job.clone(), self.feeds.clone());
@@ -139,8 +142,16 @@ impl Harness {
         self.run = Some(Run {
             thread,
             handle,
+            metrics,
             process,
         });
+    }
+
+    /// The counters of the run that is on; zeros if there is none.
+    pub fn metrics(&self) -> MetricsSnapshot {
+        self.run
+            .as_ref()
+            .map_or_else(MetricsSnapshot::default, |run| run.metrics.snapshot())
     }
 
     /// How the run is that is on; `Healthy` if there is none.

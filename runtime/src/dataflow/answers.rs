@@ -5,6 +5,8 @@
 //! barriers, commits beside them. An answer goes out on the ack stream at the time of its epoch, and only then does the operator
 //! let go of that epoch: when the ack frontier has passed it, every answer has arrived.
 
+mod compacting;
+
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use crate::connector::{Committable, Committer, PendingCommit, Prepared, SinkSnap
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, StageId};
 use crate::protocol::{Acknowledgement, Location, Report, SnapshotAck, SnapshotKind, SnapshotRef};
-use crate::state::{Chain, SnapshotScope};
+use crate::state::{Chain, Compacted, SnapshotScope, TableTypes};
 
 /// The part of a snapshot that the operator's own stage makes, on the offload thread.
 pub(crate) type OwnSnapshot = Box<dyn FnOnce() -> Result<Vec<SnapshotRef>> + Send>;
@@ -47,6 +49,8 @@ pub(crate) struct Answers {
 struct Own {
     stage: StageId,
     chain: Chain,
+    /// By which its snapshots are compacted, if they are.
+    types: Option<TableTypes>,
 }
 
 struct SinkPart {
@@ -78,6 +82,10 @@ enum Outcome {
     Committed {
         done: Vec<(Epoch, Committable)>,
         result: Result<()>,
+    },
+    Compacted {
+        number: u32,
+        result: Result<Compacted>,
     },
 }
 
@@ -111,6 +119,7 @@ impl Answers {
             own: own.map(|stage| Own {
                 stage,
                 chain: Chain::default(),
+                types: None,
             }),
             sink,
             acks,
@@ -137,11 +146,11 @@ impl Answers {
         }
     }
 
-    /// What the next snapshot of the own stage has to hold.
-    pub(crate) fn next_scope(&self) -> SnapshotScope {
+    /// What the next snapshot of the own stage has to hold, of so many entries.
+    pub(crate) fn next_scope(&mut self, entries: usize) -> SnapshotScope {
         self.own
-            .as_ref()
-            .map_or(SnapshotScope::Full, |own| own.chain.next_scope())
+            .as_mut()
+            .map_or(SnapshotScope::Full, |own| own.chain.next_scope(entries))
     }
 
     /// Notes that the barrier of `epoch` has passed: an answer is owed.
@@ -194,6 +203,7 @@ impl Answers {
                     prepared,
                 } => self.took_snapshot(epoch, scope, own, prepared)?,
                 Outcome::Committed { done, result } => self.committed(&done, result)?,
+                Outcome::Compacted { number, result } => self.compacted(number, result),
             }
         }
         while let Some(&epoch) = self.unanswered.front() {
@@ -205,6 +215,7 @@ impl Answers {
                 Some("the coordinator gave this checkpoint up".to_owned()),
             );
         }
+        self.compact();
         self.commit();
         Ok(())
     }
@@ -250,9 +261,10 @@ impl Answers {
     /// Answers for every participant, and lets go of the epoch.
     fn answer(&mut self, epoch: Epoch, failure: Option<String>) {
         let mut answers = Vec::new();
-        if let Some(own) = &self.own {
+        if let Some(own) = &mut self.own {
+            let refs = own.chain.answer(epoch);
             let ack = match &failure {
-                None => SnapshotAck::Durable(own.chain.refs().to_vec()),
+                None => SnapshotAck::Durable(refs),
                 Some(reason) => SnapshotAck::Failed(reason.clone()),
             };
             answers.push(Acknowledgement {

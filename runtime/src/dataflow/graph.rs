@@ -8,6 +8,7 @@ use std::sync::Arc;
 use timely::dataflow::{Scope, Stream};
 
 use super::board::Board;
+use super::compactor::Compactor;
 use super::fate::Fate;
 use super::moment::Moment;
 use super::offload::Offload;
@@ -46,6 +47,8 @@ pub struct WorkerContext {
     pub(crate) offload: Offload,
     /// Where output is committed.
     pub(crate) commits: Offload,
+    /// Where snapshots are compacted.
+    pub(crate) compactor: Compactor,
     pub(crate) board: Rc<Board>,
 }
 

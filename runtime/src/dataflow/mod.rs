@@ -14,6 +14,8 @@ mod batch;
 mod board;
 mod build;
 mod collect;
+mod compactor;
+pub(crate) mod companion;
 mod control;
 mod copying;
 mod credit;

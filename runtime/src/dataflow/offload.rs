@@ -1,5 +1,5 @@
-//! Two threads beside each worker for what waits on a disk: one encodes, writes and syncs snapshots,
-//! one commits, so that a slow place of output holds up no checkpoint.
+//! Threads beside each worker for what waits on a disk: one encodes, writes and syncs snapshots, one
+//! commits, so that a slow place of output holds up no checkpoint, and one compacts snapshots.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -7,6 +7,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use super::compactor::Compactor;
+use super::companion::Companion;
 use super::fate::Fate;
 use crate::error::{Error, Result};
 
@@ -18,15 +20,48 @@ pub(crate) struct Offloads {
     pub(crate) snapshots: Offload,
     /// For commits.
     pub(crate) commits: Offload,
+    /// For compactions.
+    pub(crate) compactor: Compactor,
+}
+
+/// The threads themselves, to be awaited.
+pub(crate) struct Threads {
+    /// Those on which the outcome of the job depends.
+    needed: [JoinHandle<()>; 2],
+    compacts: Companion,
+}
+
+/// How long a compaction that hangs on a disk is waited for: nothing depends on it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Threads {
+    /// Waits for the end of the threads: nothing of the run touches a disk behind its end. What a
+    /// compaction does that is left behind, the next run deletes.
+    pub(crate) fn join(self) {
+        for thread in self.needed {
+            let _ = thread.join();
+        }
+        let _ = self.compacts.join_within(PATIENCE);
+    }
 }
 
 impl Offloads {
-    /// Starts both threads.
-    pub(crate) fn start(worker: usize, fate: &Arc<Fate>) -> Result<(Self, [JoinHandle<()>; 2])> {
+    /// Starts the threads.
+    pub(crate) fn start(worker: usize, fate: &Arc<Fate>) -> Result<(Self, Threads)> {
         let start = |what| Offload::start(&format!("flowdsl-{what}-{worker}"), Arc::clone(fate));
         let (snapshots, encodes) = start("snapshots")?;
         let (commits, makes_visible) = start("commits")?;
-        Ok((Self { snapshots, commits }, [encodes, makes_visible]))
+        let (compactor, compacts) = Compactor::start(worker, Arc::clone(fate))?;
+        let offloads = Self {
+            snapshots,
+            commits,
+            compactor,
+        };
+        let threads = Threads {
+            needed: [encodes, makes_visible],
+            compacts,
+        };
+        Ok((offloads, threads))
     }
 
     /// Threads that drop their tasks, for a graph that is only looked at.
@@ -34,6 +69,7 @@ impl Offloads {
         Self {
             snapshots: Offload(None),
             commits: Offload(None),
+            compactor: Compactor::none(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use crate::error::Result;
 use crate::ids::{KeyGroupCount, KeyGroupRange};
 use crate::schema::Schema;
-use crate::state::{FrozenChunk, KeyedLogic, Progress, SnapshotScope, StageBackend};
+use crate::state::{FrozenChunk, KeyedLogic, Progress, SnapshotScope, StageBackend, TableTypes};
 
 /// Passes records on.
 pub(crate) struct Passthrough<R>(PhantomData<fn(R) -> R>);
@@ -45,6 +45,10 @@ impl<R: 'static> KeyedLogic for Passthrough<R> {
     fn freeze(&mut self, _: SnapshotScope) {}
 
     fn copy_frozen(&mut self, _: usize) -> Option<FrozenChunk> {
+        None
+    }
+
+    fn table_types(&self) -> Option<TableTypes> {
         None
     }
 

@@ -77,6 +77,7 @@ impl Run {
             fate: run.fate,
             offload: threads.snapshots,
             commits: threads.commits,
+            compactor: threads.compactor,
             board,
         }
     }
@@ -191,9 +192,7 @@ fn work(run: &Run, mut worker: Worker, seats: &Seats) {
         }
         // Also when the job has failed: nothing of this run touches a disk behind its end. A worker
         // that waits for a disk that hangs is left behind.
-        for thread in threads {
-            let _ = thread.join();
-        }
+        threads.join();
     }
     let _ = catch_unwind(AssertUnwindSafe(|| drop(worker)));
 }

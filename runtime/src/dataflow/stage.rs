@@ -1,6 +1,8 @@
 //! The operator behind an edge: aligns its input on epochs, drives a stage's logic and what is
 //! fused behind it, and takes part in barriers.
 
+mod open;
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +22,9 @@ use super::pace::Pace;
 use super::target::{EdgeTarget, Target};
 use crate::clock::Stopwatch;
 use crate::error::Result;
-use crate::ids::{Epoch, StageId, WorkerIndex};
-use crate::protocol::SnapshotRef;
+use crate::ids::{Epoch, StageId};
 use crate::settings::CheckpointMode;
-use crate::state::{Chain, Former, KeyedLogic, Progress, Restoring, SnapshotScope, StageBackend};
+use crate::state::{KeyedLogic, Progress, SnapshotScope, StageBackend};
 
 /// Records a stage takes up at a time.
 const PIECE: usize = 4_096;
@@ -161,56 +162,6 @@ where
         self.flush();
         if frontier.is_empty() && self.parts.inbox.is_drained() {
             self.close();
-        }
-        Ok(())
-    }
-
-    fn open(&mut self) -> Result<()> {
-        self.life = Life::Running;
-        let Parts {
-            context,
-            stage,
-            logic,
-            target,
-            answers,
-            ..
-        } = &mut self.parts;
-        target.open()?;
-        let Some(stage) = stage else { return Ok(()) };
-        let snapshots = context
-            .restored
-            .keyed
-            .get(stage)
-            .map_or(&[][..], Vec::as_slice);
-        let range = context
-            .key_groups
-            .range_of(context.worker, context.worker_count);
-        let former = |snapshot| {
-            let (worker, refs): &(WorkerIndex, Vec<SnapshotRef>) = snapshot;
-            Former {
-                range: context
-                    .key_groups
-                    .range_of(*worker, context.restored.worker_count),
-                refs,
-            }
-        };
-        let restoring = Restoring {
-            subtask: &context.subtask(stage),
-            groups: context.key_groups,
-            range,
-            former: snapshots.iter().map(former).collect(),
-            store: &context.store,
-        };
-        self.backend = context.backend.open(logic, &restoring)?;
-        // With the same workers every subtask keeps its own key groups, and so its chain.
-        if context.restored.worker_count == context.worker_count
-            && let Some((_, refs)) = snapshots
-                .iter()
-                .find(|(worker, _)| *worker == context.worker)
-            && let Some(answers) = answers
-            && self.backend.goes_on_with(refs)
-        {
-            answers.restore_chain(Chain::restored(refs.clone()));
         }
         Ok(())
     }
@@ -388,7 +339,7 @@ where
             answers.owe(epoch);
             if let Some(stage) = &self.parts.stage {
                 let scope = if self.backend.has_chain() {
-                    answers.next_scope()
+                    answers.next_scope(self.parts.logic.len())
                 } else {
                     SnapshotScope::Full
                 };

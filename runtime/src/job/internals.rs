@@ -15,7 +15,10 @@ use crate::error::Result;
 use crate::ids::{Epoch, KeyGroupCount, WorkerIndex};
 use crate::protocol::{Keep, SlotNumber, SnapshotRef};
 use crate::settings::Options;
-use crate::state::{self, Former, KeyedLogic, SnapshotScope, StateStore};
+pub use crate::state::ChainLimits;
+use crate::state::{
+    self, Compacted, CompactionOrder, Former, KeyedLogic, SnapshotScope, StateStore,
+};
 use crate::storage::log::LogWriter;
 use crate::storage::{self, CheckpointStorage};
 
@@ -94,18 +97,23 @@ impl Publisher {
 }
 
 /// The snapshot references of a keyed subtask from checkpoint to checkpoint.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Chain(state::Chain);
 
 impl Chain {
+    /// A chain of nothing.
+    pub fn new(limits: ChainLimits) -> Self {
+        Self(state::Chain::new(limits))
+    }
+
     /// The chain that a restored subtask goes on with.
-    pub fn restored(refs: Vec<SnapshotRef>) -> Self {
-        Self(state::Chain::restored(refs))
+    pub fn restored(refs: Vec<SnapshotRef>, limits: ChainLimits) -> Self {
+        Self(state::Chain::restored(refs, limits))
     }
 
     /// What the next snapshot has to hold.
-    pub fn next_scope(&self) -> SnapshotScope {
-        self.0.next_scope()
+    pub fn next_scope(&mut self, entries: usize) -> SnapshotScope {
+        self.0.next_scope(entries)
     }
 
     /// Whether a snapshot can follow what is there.
@@ -123,9 +131,19 @@ impl Chain {
         self.0.break_off();
     }
 
-    /// The references, oldest first.
-    pub fn refs(&self) -> &[SnapshotRef] {
-        self.0.refs()
+    /// The references for the answer of an epoch, oldest first.
+    pub fn answer(&mut self, epoch: Epoch) -> Vec<SnapshotRef> {
+        self.0.answer(epoch)
+    }
+
+    /// The next compaction to be begun.
+    pub fn next_order(&mut self) -> Option<CompactionOrder> {
+        self.0.next_order()
+    }
+
+    /// Takes in what has come of a compaction.
+    pub fn compacted(&mut self, number: u32, outcome: Result<Compacted>) {
+        self.0.compacted(number, outcome);
     }
 }
 

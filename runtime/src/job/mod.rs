@@ -1,7 +1,6 @@
 //! Running a job: recover, start the workers, coordinate checkpoints, end together, begin again.
 
 mod attempt;
-mod companion;
 mod coordinator;
 mod handle;
 #[doc(hidden)]

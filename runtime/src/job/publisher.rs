@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use super::companion::Companion;
 use super::coordinator::{AttemptNumber, Event, Inside};
+use crate::dataflow::companion::Companion;
 use crate::error::{Error, Result};
 use crate::ids::Epoch;
 use crate::protocol::{Keep, Manifest, RetentionFacts, SlotNumber, plan_cleanup};

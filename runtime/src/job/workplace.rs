@@ -23,6 +23,7 @@ pub(super) fn start(
         options,
         environment,
         worker_count,
+        ..
     } = begin;
     let location = options.checkpoint_dir.as_ref();
     let location = location.filter(|_| environment.storage.is_none());

@@ -109,8 +109,11 @@ pub fn plan_cleanup(facts: &RetentionFacts<'_>) -> CleanupPlan {
         .flat_map(objects_of)
         .collect();
     let unread_up_to = unread_up_to(facts.log);
+    // Behind the end of a job nothing becomes of what was written for epochs that did not come.
+    let is_over = facts.keep == Keep::Nothing;
     let object_may_go = |object: &&StateObject| {
-        object.epoch <= newest.epoch
+        let is_open = object.epoch > newest.epoch && !is_over;
+        !is_open
             && object.generation <= facts.generation
             && !facts.open_epochs.contains(&object.epoch)
             && !named.contains(object.name.as_str())

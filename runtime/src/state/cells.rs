@@ -9,6 +9,7 @@ use crate::key::{Key, hash_of};
 
 use super::accessors::Known;
 use super::backend::StageBackend;
+use super::compaction::TableType;
 use super::frames::{Frame, Namespace, StoredTable};
 use super::logic::{FrozenChunk, SnapshotScope};
 use super::span::HashSpan;
@@ -258,6 +259,11 @@ impl<K: Key, V: State, L: Lifetime> Cells<K, V, L> {
             piece.encode(namespace, bytes)
         });
         Some(chunk.of_size(size))
+    }
+
+    /// The table, with the types that its snapshots hold.
+    pub(crate) fn table_type(&self) -> (Namespace, TableType) {
+        (self.namespace, TableType::of::<K, L::Cell<V>>())
     }
 
     /// Takes in a frame of this table.

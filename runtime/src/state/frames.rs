@@ -42,6 +42,7 @@
 //! Integrity is the business of the file around the object (length and checksum); what decodes
 //! here is checked all the same, and never trusted for the size of an allocation.
 
+pub(crate) mod index;
 #[cfg(feature = "rocksdb")]
 mod raw;
 mod reader;
@@ -69,7 +70,7 @@ const RAW: u8 = 5;
 pub(crate) const HEADER_LEN: usize = 1 + 4 + 10;
 
 /// Keys in one frame, at most.
-const FRAME_LIMIT: usize = 1_024;
+pub(crate) const FRAME_LIMIT: usize = 1_024;
 
 /// Which stage wrote a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,6 +12,8 @@ use crate::error::Result;
 use crate::ids::{KeyGroupCount, KeyGroupRange};
 use crate::schema::Schema;
 
+use super::compaction::TableTypes;
+
 /// What a snapshot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnapshotScope {
@@ -130,6 +132,10 @@ pub trait KeyedLogic: 'static {
 
     /// Hands over about `budget` entries of the frozen image; `None` when all were handed over.
     fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk>;
+
+    /// The types of the tables in its snapshots, by which these are compacted beside the stage; `None` if
+    /// it keeps none.
+    fn table_types(&self) -> Option<TableTypes>;
 
     /// The number of entries (keys, or keys in windows) in the state.
     fn len(&self) -> usize;

@@ -16,6 +16,7 @@ mod accessors;
 mod backend;
 mod cells;
 mod chain;
+pub(crate) mod compaction;
 mod context;
 pub(crate) mod frames;
 mod logic;
@@ -52,6 +53,8 @@ pub use accessors::{
 pub use backend::{Backend, StageBackend, WorkPlace};
 pub(crate) use backend::{Restoring, Taking};
 pub(crate) use chain::Chain;
+pub use chain::ChainLimits;
+pub use compaction::{Compacted, Compaction, CompactionOrder, TableTypes};
 pub use context::{Context, RecordTime};
 pub use logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
 pub use process::{NoTimers, OnTimer, Process};

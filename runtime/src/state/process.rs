@@ -13,6 +13,7 @@ use crate::schema::Schema;
 
 use super::accessors::{Declared, Kept, Known, Names, Present};
 use super::backend::StageBackend;
+use super::compaction::TableTypes;
 use super::context::{Context, RecordTime};
 use super::frames::{self, LogicKind, Namespace, Preamble, Stored};
 use super::logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
@@ -282,6 +283,12 @@ where
             })
             .of_size(size)
         })
+    }
+
+    fn table_types(&self) -> Option<TableTypes> {
+        let mut tables = vec![self.timers.table_type()];
+        self.states.table_types(&mut tables);
+        Some(TableTypes::named(LogicKind::Process, tables))
     }
 
     fn len(&self) -> usize {

@@ -12,6 +12,7 @@ use crate::record::{KeyValue, Keyed, Rec, Unkeyed};
 use crate::schema::Schema;
 
 use super::backend::StageBackend;
+use super::compaction::TableTypes;
 use super::frames::{self, Frame, LogicKind, Namespace, Preamble};
 use super::logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
 use super::span::HashSpan;
@@ -199,6 +200,10 @@ where
         self.values.copy_frozen(budget)
     }
 
+    fn table_types(&self) -> Option<TableTypes> {
+        Some(TableTypes::alike::<K, A>(LogicKind::Values))
+    }
+
     fn len(&self) -> usize {
         self.values.table.len()
     }
@@ -315,6 +320,10 @@ where
 
     fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk> {
         self.values.copy_frozen(budget)
+    }
+
+    fn table_types(&self) -> Option<TableTypes> {
+        Some(TableTypes::alike::<K, T>(LogicKind::Values))
     }
 
     fn len(&self) -> usize {

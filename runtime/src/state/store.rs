@@ -8,7 +8,7 @@ use crate::ids::{Epoch, Generation, SubtaskId};
 use crate::protocol::{Location, SnapshotKind, SnapshotRef};
 use crate::storage::CheckpointStorage;
 use crate::storage::snapshots::{
-    SnapshotPart, read_foreign, read_snapshot, write_foreign, write_snapshot,
+    SnapshotPart, read_foreign, read_snapshot, write_compacted, write_foreign, write_snapshot,
 };
 
 /// The checkpoint storage, with what marks the objects of this run as its own.
@@ -81,6 +81,26 @@ impl StateStore {
             Location::Inline(_) => Ok(false),
             Location::Object { name, .. } => self.storage.link(name, to),
         }
+    }
+
+    /// Makes a part of a compaction of this number durable, whose first manifest may be that of `due`.
+    pub(crate) fn write_compacted(
+        &self,
+        subtask: &SubtaskId,
+        due: Epoch,
+        (number, part): (u32, u32),
+        kind: SnapshotKind,
+        bytes: &[u8],
+    ) -> Result<SnapshotRef> {
+        let part = SnapshotPart {
+            generation: self.generation,
+            nonce: self.nonce,
+            epoch: due,
+            subtask,
+            part,
+            kind,
+        };
+        write_compacted(&*self.storage, number, &part, bytes)
     }
 
     /// Reads what a reference points to, checked.

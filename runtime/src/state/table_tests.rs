@@ -8,8 +8,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ids::KeyGroupRange;
+use crate::state::compaction::TableTypes;
 use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
-use crate::state::testing::{GROUPS, ranges};
+use crate::state::testing::{GROUPS, compacted_somewhere, ranges};
 
 type Table = KeyedTable<u64, u64>;
 
@@ -160,6 +161,11 @@ impl Run {
 }
 
 fn restored(chain: &[Vec<u8>], range: KeyGroupRange) -> Table {
+    let types = TableTypes::alike::<u64, u64>(LogicKind::Values);
+    restored_as_it_is(&compacted_somewhere(&types, chain), range)
+}
+
+fn restored_as_it_is(chain: &[Vec<u8>], range: KeyGroupRange) -> Table {
     let owned = HashSpan::of_groups(GROUPS, range).expect("the range is not empty");
     let mut table = Table::new();
     for object in chain {

@@ -1,8 +1,19 @@
 //! What tests of stages have in common: taking a snapshot, and restoring it on some workers.
 
-use crate::ids::{KeyGroupCount, KeyGroupRange, WorkerIndex};
+use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::ids::{
+    Epoch, Generation, KeyGroupCount, KeyGroupRange, StageId, SubtaskId, WorkerIndex,
+};
+use crate::protocol::{Location, SnapshotKind, SnapshotRef};
+use crate::storage::MemoryStorage;
+
+use super::chain::ChainLimits;
+use super::compaction::{Compaction, CompactionOrder, Stop, TableTypes};
 use super::logic::{KeyedLogic, SnapshotScope};
+use super::store::StateStore;
 
 pub(crate) const GROUPS: KeyGroupCount = KeyGroupCount::DEFAULT;
 
@@ -28,6 +39,61 @@ pub(crate) fn copy_rest(logic: &mut impl KeyedLogic, object: &mut Vec<u8>) {
     }
 }
 
+/// The same in other objects: neighbours in the chain become one snapshot. Which ones, the bytes decide.
+pub(crate) fn compacted_somewhere(types: &TableTypes, chain: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    if chain.is_empty() {
+        return Vec::new();
+    }
+    let chance = xxh3_64(&chain.concat()) as usize;
+    let start = chance % chain.len();
+    let end = start + 1 + (chance >> 16) % (chain.len() - start);
+    // One that stands alone begins the chain.
+    let kind = if start == 0 {
+        SnapshotKind::KeyedFull
+    } else {
+        SnapshotKind::KeyedIncrement
+    };
+    let part_bytes = [100, 3_000, ChainLimits::default().part_bytes][(chance >> 32) % 3];
+    let mut objects = chain[..start].to_vec();
+    objects.extend(compacted(types, &chain[start..end], kind, part_bytes));
+    objects.extend_from_slice(&chain[end..]);
+    objects
+}
+
+/// What a compaction makes of some objects.
+pub(crate) fn compacted(
+    types: &TableTypes,
+    objects: &[Vec<u8>],
+    kind: SnapshotKind,
+    part_bytes: usize,
+) -> Vec<Vec<u8>> {
+    let inline = |object: &Vec<u8>| SnapshotRef {
+        kind,
+        location: Location::Inline(object.clone()),
+    };
+    let order = CompactionOrder {
+        number: 1,
+        refs: objects.iter().map(inline).collect(),
+        bytes: 0,
+        kind,
+        due: Epoch(7),
+        part_bytes,
+        stop: Stop::default(),
+    };
+    let store = StateStore::new(Arc::new(MemoryStorage::new()), Generation(1), 1);
+    let subtask = SubtaskId {
+        stage: StageId::new("compacted"),
+        worker: WorkerIndex(0),
+    };
+    let mut compaction = Compaction::new(order, types.clone(), store.clone(), subtask);
+    if part_bytes < 1_000 {
+        compaction.hold_nothing();
+    }
+    let compacted = compaction.run().expect("whole objects are compacted");
+    let read = |reference| store.read(reference).expect("it was written");
+    compacted.refs.iter().map(read).collect()
+}
+
 /// One stage for each worker, with the state that a chain of snapshots holds for it.
 pub(crate) fn restore<L: KeyedLogic>(
     make: impl Fn() -> L,
@@ -36,7 +102,8 @@ pub(crate) fn restore<L: KeyedLogic>(
 ) -> Vec<L> {
     let restore_one = |range| {
         let mut logic = make();
-        for object in chain {
+        let types = logic.table_types().expect("the stage has tables");
+        for object in &compacted_somewhere(&types, chain) {
             logic
                 .restore(object, GROUPS, range)
                 .expect("a whole snapshot is restored");

@@ -11,6 +11,7 @@ use crate::key::{Key, hash_of};
 
 use super::backend::StageBackend;
 use super::cells::Cells;
+use super::compaction::TableType;
 use super::frames::{Namespace, StoredTable};
 use super::logic::{FrozenChunk, SnapshotScope};
 use super::part::{Part, part_hash};
@@ -159,6 +160,10 @@ impl<K: Key> Timers<K> {
 
     pub(crate) fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk> {
         self.cells.copy_frozen(budget)
+    }
+
+    pub(crate) fn table_type(&self) -> (Namespace, TableType) {
+        self.cells.table_type()
     }
 
     pub(crate) fn restore(&mut self, stored: StoredTable<'_>, owned: HashSpan) -> Result<()> {

@@ -74,6 +74,19 @@ pub fn foreign_file(
     format!("{stem}{FOREIGN}")
 }
 
+/// The name of a part of what a compaction of a subtask's snapshots has made. The epoch is that of the
+/// first manifest that may name it, as for any object: so it is chosen before there is such a manifest.
+pub fn compacted_object(
+    generation: Generation,
+    epoch: Epoch,
+    subtask: &SubtaskId,
+    (number, part): (u32, u32),
+) -> String {
+    let stage = escape(subtask.stage.as_str());
+    let SubtaskId { worker, .. } = subtask;
+    format!("{STATE_DIR}/g{generation:010}-e{epoch:020}-{stage}-w{worker}-c{number}-{part}.snap")
+}
+
 /// What the name of a state object says; `None` for what is none of ours.
 pub fn parse_state_object(name: &str) -> Option<StateObject> {
     let rest = name.strip_prefix(STATE_DIR)?.strip_prefix("/g")?;
@@ -198,6 +211,21 @@ mod tests {
             name,
             "state/g0000000002-e00000000000000000041-hourly-w3-0.snap"
         );
+    }
+
+    #[test]
+    fn a_compacted_object_is_named_by_its_epoch_too_and_never_as_a_snapshot_is() {
+        let name = compacted_object(Generation(2), Epoch(41), &subtask("hourly"), (7, 0));
+        assert_eq!(
+            name,
+            "state/g0000000002-e00000000000000000041-hourly-w3-c7-0.snap"
+        );
+        let parsed = parse_state_object(&name).expect("a name of ours");
+        assert_eq!(
+            (parsed.generation, parsed.epoch),
+            (Generation(2), Epoch(41))
+        );
+        assert!(is_plain(&name));
     }
 
     #[test]

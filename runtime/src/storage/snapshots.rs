@@ -47,12 +47,44 @@ pub fn write_snapshot(
     body: &[u8],
 ) -> Result<SnapshotRef> {
     if body.len() <= INLINE_LIMIT {
-        return Ok(SnapshotRef {
-            kind: part.kind,
-            location: Location::Inline(body.to_vec()),
-        });
+        return Ok(inline(part, body));
     }
     let name = names::state_object(part.generation, part.epoch, part.subtask, part.part);
+    write_object(storage, name, part, body)
+}
+
+/// As [`write_snapshot`], for what the compaction of this number has made of a subtask's snapshots.
+///
+/// # Errors
+///
+/// `Unavailable` if the storage does not answer.
+pub fn write_compacted(
+    storage: &dyn CheckpointStorage,
+    number: u32,
+    part: &SnapshotPart<'_>,
+    body: &[u8],
+) -> Result<SnapshotRef> {
+    if body.len() <= INLINE_LIMIT {
+        return Ok(inline(part, body));
+    }
+    let of = (number, part.part);
+    let name = names::compacted_object(part.generation, part.epoch, part.subtask, of);
+    write_object(storage, name, part, body)
+}
+
+fn inline(part: &SnapshotPart<'_>, body: &[u8]) -> SnapshotRef {
+    SnapshotRef {
+        kind: part.kind,
+        location: Location::Inline(body.to_vec()),
+    }
+}
+
+fn write_object(
+    storage: &dyn CheckpointStorage,
+    name: String,
+    part: &SnapshotPart<'_>,
+    body: &[u8],
+) -> Result<SnapshotRef> {
     let header = FrameHeader {
         kind: FrameKind::Snapshot,
         generation: part.generation,

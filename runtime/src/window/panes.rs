@@ -12,7 +12,7 @@ use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
 use crate::state::span::HashSpan;
 use crate::state::{
     Begun, FrozenChunk, KeyedLogic, Next, Piece, Progress, SnapshotScope, StageBackend, State,
-    StateTable,
+    StateTable, TableTypes,
 };
 
 use super::aggregator::Aggregator;
@@ -338,6 +338,10 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
             })
             .of_size(size)
         })
+    }
+
+    fn table_types(&self) -> Option<TableTypes> {
+        Some(TableTypes::alike::<K, G::Acc>(LogicKind::Panes))
     }
 
     fn len(&self) -> usize {

@@ -17,7 +17,8 @@ use crate::schema::Schema;
 use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
 use crate::state::span::HashSpan;
 use crate::state::{
-    Extra, FrozenChunk, KeyedLogic, Piece, Progress, SnapshotScope, StageBackend, State, StateTable,
+    Extra, FrozenChunk, KeyedLogic, Piece, Progress, SnapshotScope, StageBackend, State,
+    StateTable, TableTypes,
 };
 
 use super::aggregator::MergingAggregator;
@@ -347,6 +348,12 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
             })
             .of_size(size)
         })
+    }
+
+    fn table_types(&self) -> Option<TableTypes> {
+        Some(TableTypes::alike::<K, Vec<SessionState<G::Acc>>>(
+            LogicKind::Sessions,
+        ))
     }
 
     fn len(&self) -> usize {

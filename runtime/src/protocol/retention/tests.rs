@@ -345,6 +345,18 @@ fn what_is_kept_at_the_end_depends_on_how_the_job_ended() {
     assert_eq!(keep_at_end(JobEnd::Cancel, &settings), Some(Keep::Nothing));
 }
 
+#[test]
+fn at_the_end_of_a_job_that_keeps_nothing_also_what_was_written_ahead_goes() {
+    let case = |retained| Case {
+        log: log_of([claim(1), naming(1, 1, &["g1e1"])]),
+        objects: vec![object(1, 1), object(1, 9)],
+        retained,
+        ..Case::default()
+    };
+    check(case(0), &[1], &["g1e1", "g1e9"]);
+    check(case(1), &[], &[]);
+}
+
 /// The simulation's seed 81073: the deletion of a manifest failed, the run forgot it, and its next cleanup
 /// deleted the objects that it named.
 #[test]

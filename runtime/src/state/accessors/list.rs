@@ -13,6 +13,7 @@ use crate::key::Key;
 use crate::schema::Schema;
 use crate::state::backend::StageBackend;
 use crate::state::cells::Cells;
+use crate::state::compaction::TableType;
 use crate::state::frames::{Namespace, StoredTable};
 use crate::state::logic::{FrozenChunk, SnapshotScope};
 use crate::state::part::{Part, PartOf, part_hash};
@@ -148,6 +149,10 @@ impl<K: Key, V: State, L: Lifetime> Kept<K> for KeptList<K, V, L> {
     fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk> {
         let bounds = self.bounds.copy_frozen(budget);
         bounds.or_else(|| self.items.copy_frozen(budget))
+    }
+
+    fn table_types(&self, tables: &mut Vec<(Namespace, TableType)>) {
+        tables.extend([self.bounds.table_type(), self.items.table_type()]);
     }
 
     fn restore<'s>(

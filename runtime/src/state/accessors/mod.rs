@@ -22,6 +22,7 @@ use crate::key::Key;
 use crate::schema::Schema;
 
 use super::backend::StageBackend;
+use super::compaction::TableType;
 use super::frames::{Namespace, StoredTable};
 use super::logic::{FrozenChunk, SnapshotScope};
 use super::span::HashSpan;
@@ -90,6 +91,10 @@ pub trait Kept<K: Key>: 'static {
 
     #[doc(hidden)]
     fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk>;
+
+    /// Adds the tables of the states, with their types.
+    #[doc(hidden)]
+    fn table_types(&self, tables: &mut Vec<(Namespace, TableType)>);
 
     /// Takes in a frame, or gives it back if it is of another state.
     #[doc(hidden)]

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::key::Key;
 use crate::state::backend::StageBackend;
+use crate::state::compaction::TableType;
 use crate::state::frames::{Namespace, StoredTable};
 use crate::state::logic::{FrozenChunk, SnapshotScope};
 use crate::state::span::HashSpan;
@@ -51,6 +52,8 @@ impl<K: Key> Kept<K> for () {
     fn copy_frozen(&mut self, _: usize) -> Option<FrozenChunk> {
         None
     }
+
+    fn table_types(&self, _: &mut Vec<(Namespace, TableType)>) {}
 
     fn restore<'s>(
         &mut self,
@@ -129,6 +132,10 @@ macro_rules! tuples {
 
             fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk> {
                 None$(.or_else(|| self.$at.copy_frozen(budget)))*
+            }
+
+            fn table_types(&self, tables: &mut Vec<(Namespace, TableType)>) {
+                $(self.$at.table_types(tables);)*
             }
 
             fn restore<'s>(

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::key::Key;
 use crate::state::backend::StageBackend;
 use crate::state::cells::Cells;
+use crate::state::compaction::TableType;
 use crate::state::frames::{Namespace, StoredTable};
 use crate::state::logic::{FrozenChunk, SnapshotScope};
 use crate::state::span::HashSpan;
@@ -114,6 +115,10 @@ impl<K: Key, V: State, L: Lifetime> Kept<K> for KeptValue<K, V, L> {
 
     fn copy_frozen(&mut self, budget: usize) -> Option<FrozenChunk> {
         self.cells.copy_frozen(budget)
+    }
+
+    fn table_types(&self, tables: &mut Vec<(Namespace, TableType)>) {
+        tables.push(self.cells.table_type());
     }
 
     fn restore<'s>(

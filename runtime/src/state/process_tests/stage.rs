@@ -8,7 +8,7 @@ use crate::state::accessors::{
     KeptList, KeptMap, KeptValue, ListState, MapState, ValueState, list_state, map_state,
     value_state,
 };
-use crate::state::testing::{GROUPS, ranges};
+use crate::state::testing::{GROUPS, compacted_somewhere, ranges};
 use crate::state::{
     ClearState, Context, Forever, KeyedLogic, Process, SnapshotScope, Timer, TimerKind, Ttl,
 };
@@ -207,9 +207,13 @@ impl<L: KeyedLogic> Workers<L> {
     ) -> Self {
         let mut workers = Self::new(make, worker_count);
         for (logic, range) in workers.logics.iter_mut().zip(ranges(worker_count)) {
-            for object in chains.iter().flatten() {
+            let types = logic.table_types().expect("the stage has tables");
+            let chains = chains
+                .iter()
+                .map(|chain| compacted_somewhere(&types, chain));
+            for object in chains.flatten() {
                 logic
-                    .restore(object, GROUPS, range)
+                    .restore(&object, GROUPS, range)
                     .expect("a whole snapshot is restored");
             }
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// A thread that hands over no result.
 #[derive(Debug)]
-pub(super) struct Companion {
+pub(crate) struct Companion {
     thread: JoinHandle<()>,
     /// Nothing is ever sent: it is disconnected when the thread ends.
     gone: Receiver<()>,
@@ -15,7 +15,7 @@ pub(super) struct Companion {
 
 impl Companion {
     /// Starts a thread.
-    pub(super) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+    pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let (alive, gone) = channel();
         let thread = Builder::new().name(name.to_owned()).spawn(move || {
             let _alive = alive;
@@ -32,7 +32,7 @@ impl Companion {
 
     /// Waits for the end of the thread, but no longer than this: then it is left behind, and the
     /// answer is false.
-    pub(super) fn join_within(self, patience: Duration) -> bool {
+    pub(crate) fn join_within(self, patience: Duration) -> bool {
         let has_ended = self.gone.recv_timeout(patience) == Err(RecvTimeoutError::Disconnected);
         if has_ended {
             self.join();
