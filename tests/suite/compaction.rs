@@ -82,7 +82,8 @@ struct Counts {
 /// A text that takes about as many bytes, however it is encoded.
 fn text_of(n: u64) -> String {
     let parts = (1..=12).map(|part| (n + part).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    parts.map(|part| format!("{part:016x}")).collect()
+    let parts: Vec<String> = parts.map(|part| format!("{part:016x}")).collect();
+    parts.concat()
 }
 
 impl Counts {
