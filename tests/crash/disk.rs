@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flowdsl::runtime::storage::{Disk, DiskFile, RealDisk};
@@ -81,6 +81,10 @@ impl Disk for GuardedDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.act(&points::act_on("remove", path), || RealDisk.remove(path))
+    }
+
+    fn real_path(&self, path: &Path) -> Option<PathBuf> {
+        RealDisk.real_path(path)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

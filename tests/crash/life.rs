@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use flowdsl::{CheckpointMode, Options, RestartStrategy};
+use flowdsl::{CheckpointMode, Options, RestartStrategy, StateBackend};
+use flowdsl_tests::backends::tiny_rocksdb;
 use serde::{Deserialize, Serialize};
 
 use crate::gate::Trap;
@@ -50,6 +51,7 @@ impl Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Backend {
     Memory,
+    RocksDb,
 }
 
 /// Settings of checkpoints and restarts.
@@ -85,6 +87,16 @@ impl Mode {
         match self {
             Self::ExactlyOnce => CheckpointMode::ExactlyOnce,
             Self::AtLeastOnce => CheckpointMode::AtLeastOnce,
+        }
+    }
+}
+
+impl Backend {
+    /// RocksDB has little memory, so that state comes and goes.
+    pub(crate) fn of_state(self) -> StateBackend {
+        match self {
+            Self::Memory => StateBackend::Memory,
+            Self::RocksDb => tiny_rocksdb(),
         }
     }
 }
@@ -132,8 +144,6 @@ impl Life {
         checkpoints.max_concurrent = max_concurrent;
         checkpoints.retained = retained;
         checkpoints.tolerable_failures = tolerable_failures;
-        match self.backend {
-            Backend::Memory => options,
-        }
+        options.backend(self.backend.of_state())
     }
 }

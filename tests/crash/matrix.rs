@@ -28,7 +28,12 @@ const PLACES: &[Place] = &[
 ];
 
 /// The backends that this build can keep state in.
-pub(crate) const BACKENDS: &[Backend] = &[Backend::Memory];
+pub(crate) fn backends() -> impl Iterator<Item = Backend> {
+    let built_in = flowdsl_tests::backends::backends();
+    [Backend::Memory, Backend::RocksDb]
+        .into_iter()
+        .filter(move |backend| built_in.contains(&backend.of_state()))
+}
 
 const PLAIN: Policy = Policy {
     mode: Mode::ExactlyOnce,
@@ -93,6 +98,6 @@ pub(crate) fn policies_of(place: Place, backend: Backend) -> impl Iterator<Item 
 /// Every policy in every place and with every backend.
 pub(crate) fn settings() -> impl Iterator<Item = Setting> {
     let places = PLACES.iter().copied();
-    let both = places.flat_map(|place| BACKENDS.iter().map(move |backend| (place, *backend)));
+    let both = places.flat_map(|place| backends().map(move |backend| (place, backend)));
     both.flat_map(|(place, backend)| policies_of(place, backend))
 }

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use crate::gate::{Answer, Point, Side, Trap};
 use crate::history::{History, in_parallel};
 use crate::life::{Backend, Plan};
-use crate::matrix::{BACKENDS, Place, Setting, policies_of};
+use crate::matrix::{Place, Setting, backends, policies_of};
 use crate::parent::Ended;
 use crate::world::World;
 
@@ -130,8 +130,8 @@ fn assert_died_around(acts: &[&str], died_at: &BTreeSet<Point>) {
 }
 
 fn check_run(place: Place) {
-    for backend in BACKENDS {
-        let died_at = check(place, *backend, &[], OFTEN);
+    for backend in backends() {
+        let died_at = check(place, backend, &[], OFTEN);
         assert_died_around(&ACTS, &died_at);
         if place == Place::Directory {
             assert_died_around(&ACTS_IN_A_DIRECTORY, &died_at);
@@ -146,9 +146,9 @@ fn a_death_beside_any_act_of_a_run_loses_nothing_and_doubles_nothing() {
 
 #[test]
 fn a_death_beside_any_act_of_a_recovery_loses_nothing_and_doubles_nothing() {
-    for backend in BACKENDS {
+    for backend in backends() {
         let former = [behind_a_publication()];
-        let died_at = check(Place::Directory, *backend, &former, u64::MAX);
+        let died_at = check(Place::Directory, backend, &former, u64::MAX);
         assert_died_around(&["claim", "commit", "cut staging"], &died_at);
     }
 }

@@ -20,6 +20,7 @@ fn place(path: &Path) -> &'static str {
         _ if has(CHECKPOINTS) && has("log") => "log",
         _ if has(CHECKPOINTS) && has("state") => "state",
         _ if has(CHECKPOINTS) && has("tmp") => "tmp",
+        _ if has(CHECKPOINTS) => "work",
         _ if is_file => "visible",
         _ => "output",
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::gate::{Answer, Outcome, Trap};
 use crate::history::in_parallel;
 use crate::life::Plan;
-use crate::matrix::{BACKENDS, Place, Setting, policies_of};
+use crate::matrix::{Place, Setting, backends, policies_of};
 use crate::parent::Ended;
 use crate::world::World;
 
@@ -132,8 +132,8 @@ fn first_seed() -> u64 {
 fn check(place: Place) {
     let (first, n_seeds) = (first_seed(), number("FLOWDSL_CRASH_SEEDS").unwrap_or(SEEDS));
     eprintln!("{place:?}: {n_seeds} seeds from FLOWDSL_SEED={first}");
-    for backend in BACKENDS {
-        let policies: Vec<Setting> = policies_of(place, *backend).collect();
+    for backend in backends() {
+        let policies: Vec<Setting> = policies_of(place, backend).collect();
         let histories = (0..n_seeds).map(|n| Random {
             setting: policies[n as usize % policies.len()],
             // Never zero, from which the dice would not move.

@@ -63,6 +63,14 @@ impl World {
             seen: BTreeMap::new(),
         };
         world.start.environment = world.access();
+        // What children keep among temporary files goes with the world, and is not found by others.
+        let temporary = world.temporary();
+        fs::create_dir(&temporary).expect("a directory");
+        let temporary = temporary.display().to_string();
+        world
+            .start
+            .environment
+            .push(("TMPDIR".to_owned(), temporary));
         world
     }
 
@@ -96,6 +104,10 @@ impl World {
     /// The directory that checkpoints are in, where they are in one.
     pub(crate) fn checkpoints(&self) -> PathBuf {
         self.root.path().join(CHECKPOINTS)
+    }
+
+    fn temporary(&self) -> PathBuf {
+        self.root.path().join("temporary")
     }
 
     pub(crate) fn output(&self) -> PathBuf {
@@ -273,6 +285,14 @@ impl World {
             files_in(&self.checkpoints().join("tmp")),
             Vec::<PathBuf>::new()
         );
+        // Databases of lives that were killed are removed by those behind them.
+        for work in [
+            self.checkpoints().join("work"),
+            self.temporary().join("flowdsl-work"),
+        ] {
+            let left = fs::read_dir(&work).into_iter().flatten().count();
+            assert_eq!(left, 0, "in {}", work.display());
+        }
     }
 }
 
