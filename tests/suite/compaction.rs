@@ -121,7 +121,7 @@ impl Counts {
         counts.start(worker_count);
         counts.push(0..KEYS);
         counts.harness.settle().expect("the storage is memory");
-        counts.live = counts.refs().iter().map(len_of).sum();
+        counts.live = counts.refs().iter().map(SnapshotRef::len).sum();
         counts
     }
 
@@ -166,7 +166,7 @@ impl Counts {
     #[track_caller]
     fn check_bounds(&self) {
         let refs = self.refs();
-        let bytes: u64 = refs.iter().map(len_of).sum();
+        let bytes: u64 = refs.iter().map(SnapshotRef::len).sum();
         // Counts have grown since, and frames are not all full.
         let live = self.live + self.live / 10;
         let workers = self.worker_count as u64;
@@ -219,13 +219,6 @@ impl Counts {
             );
         }
         assert!(counted.is_empty());
-    }
-}
-
-fn len_of(reference: &SnapshotRef) -> u64 {
-    match &reference.location {
-        Location::Inline(bytes) => bytes.len() as u64,
-        Location::Object { len, .. } => *len,
     }
 }
 

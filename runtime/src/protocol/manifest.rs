@@ -114,6 +114,21 @@ pub struct SnapshotRef {
     pub location: Location,
 }
 
+impl SnapshotRef {
+    /// How many bytes it points to.
+    pub const fn len(&self) -> u64 {
+        match &self.location {
+            Location::Inline(bytes) => bytes.len() as u64,
+            Location::Object { len, .. } => *len,
+        }
+    }
+
+    /// Whether it points to nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// The snapshot of one subtask: references in the order in which they are read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubtaskSnapshot {

@@ -42,6 +42,7 @@
 //! Integrity is the business of the file around the object (length and checksum); what decodes
 //! here is checked all the same, and never trusted for the size of an allocation.
 
+mod ahead;
 pub(crate) mod index;
 #[cfg(feature = "rocksdb")]
 mod raw;
@@ -229,6 +230,9 @@ pub(crate) fn read<K: Key, V: State>(
     owned: HashSpan,
     mut apply: impl FnMut(Frame<K, V>),
 ) -> Result<()> {
+    if object.len() >= ahead::WORTH_A_THREAD {
+        return ahead::read(object, kind, owned, apply);
+    }
     read_stored(object, kind, owned, |stored| {
         apply(stored.decode(owned)?);
         Ok(())

@@ -32,6 +32,15 @@ const fn room_of(buckets: usize) -> usize {
     buckets * 4 / 5
 }
 
+/// What became of an entry of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Restored {
+    /// The key was not there.
+    Added,
+    /// An earlier entry of the key was.
+    Replaced,
+}
+
 /// Room for an entry.
 enum Bucket<K, V> {
     Empty,
@@ -197,12 +206,55 @@ impl<K: Key, V: State> Segment<K, V> {
     }
 
     /// The value in an occupied bucket, to be replaced by what a later snapshot holds.
-    #[inline]
     pub(super) fn restored(&mut self, bucket: usize) -> Option<&mut V> {
         match self.buckets.get_mut(bucket)? {
             Bucket::Full { value, .. } => Some(value),
             Bucket::Empty => None,
         }
+    }
+
+    /// Puts an entry of a snapshot in its place; gives it back if there is no room, or none near enough.
+    #[inline]
+    pub(super) fn restore(
+        &mut self,
+        hash: u64,
+        (key, value): (K, V),
+        changed_in: u32,
+        mark: Mark,
+    ) -> Result<Restored, (K, V)> {
+        let (mut at, bucket_count) = (self.home(hash), self.buckets.len());
+        for _ in 0..CROWD {
+            match self.buckets.get_mut(at) {
+                Some(Bucket::Full {
+                    tag,
+                    key: k,
+                    value: v,
+                    ..
+                }) => {
+                    if is_key(hash, *tag, &key, k) {
+                        *v = value;
+                        return Ok(Restored::Replaced);
+                    }
+                    at += 1;
+                }
+                Some(bucket @ Bucket::Empty) if self.len < room_of(bucket_count) => {
+                    *bucket = Bucket::Full {
+                        tag: hash as u16,
+                        changed_in,
+                        key,
+                        value,
+                    };
+                    self.len += 1;
+                    self.marks.turn_to(mark);
+                    self.marks.fill(at, changed_in);
+                    return Ok(Restored::Added);
+                }
+                Some(Bucket::Empty) => break,
+                None if at == 0 => break,
+                None => at = 0,
+            }
+        }
+        Err((key, value))
     }
 
     /// Places a new entry that last changed in a mark (restored ones: in mark 0); there must be

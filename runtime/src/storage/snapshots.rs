@@ -5,6 +5,12 @@
 #[cfg(test)]
 mod tests;
 
+use std::iter;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
@@ -12,7 +18,7 @@ use crate::ids::{Epoch, Generation, SubtaskId};
 use crate::protocol::{
     Location, LogView, Manifest, SlotNumber, SnapshotKind, SnapshotRef, Verification,
 };
-use crate::storage::frame::{self, FrameHeader, FrameKind};
+use crate::storage::frame::{self, FrameError, FrameHeader, FrameKind};
 use crate::storage::names;
 use crate::storage::objects::CheckpointStorage;
 
@@ -165,29 +171,70 @@ pub fn read_snapshot(storage: &dyn CheckpointStorage, reference: &SnapshotRef) -
     };
     let corrupt =
         |reason: String| Error::corrupt(format!("the state object `{name}` is damaged: {reason}"));
-    let bytes = read_checked(storage, name, len, checksum)?.map_err(corrupt)?;
-    let (_, body) =
-        frame::decode_kind(&bytes, FrameKind::Snapshot).map_err(|e| corrupt(e.to_string()))?;
-    Ok(body.to_vec())
+    let mut bytes = read_checked(storage, name, len, checksum)?.map_err(corrupt)?;
+    // All bytes are those that were written: there is no need to look at the checksum of the body, too,
+    // which is among them.
+    let header = frame::decode_header(&bytes).map_err(|e| corrupt(e.to_string()))?;
+    if header.kind != FrameKind::Snapshot {
+        return Err(corrupt(FrameError::OtherKind(header.kind).to_string()));
+    }
+    bytes.drain(..frame::HEADER_LEN);
+    Ok(bytes)
 }
 
-/// Verifies that everything that a manifest names is there and whole. Holds one object in memory at a time.
+/// Verifies that everything that a manifest names is there and whole. Holds one object in memory at a time,
+/// or one for each thread where they are many.
 ///
 /// # Errors
 ///
 /// `Unavailable` if the storage does not answer: that says nothing about the bytes.
 pub fn verify(storage: &dyn CheckpointStorage, manifest: &Manifest) -> Result<Verification> {
-    for reference in manifest
-        .snapshots
-        .iter()
-        .flat_map(|snapshot| &snapshot.refs)
-    {
-        let verification = verify_object(storage, reference)?;
-        if verification != Verification::Whole {
-            return Ok(verification);
-        }
+    let snapshots = manifest.snapshots.iter();
+    let refs: Vec<&SnapshotRef> = snapshots.flat_map(|snapshot| &snapshot.refs).collect();
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    if refs.iter().map(|reference| reference.len()).sum::<u64>() < WORTH_THREADS || threads == 1 {
+        return verify_each(storage, refs.into_iter());
     }
-    Ok(Verification::Whole)
+    let next = AtomicUsize::new(0);
+    let verify_some = || {
+        let take = || refs.get(next.fetch_add(1, Ordering::Relaxed)).copied();
+        let verified = verify_each(storage, iter::from_fn(take));
+        if !matches!(verified, Ok(Verification::Whole)) {
+            // Whatever the others say: this one is not whole.
+            next.store(refs.len(), Ordering::Relaxed);
+        }
+        verified
+    };
+    let verified: Vec<Result<Verification>> = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(MOST_THREADS))
+            .map(|_| scope.spawn(verify_some))
+            .collect();
+        let joined = others.into_iter().map(|thread| {
+            let verified = thread.join();
+            verified.unwrap_or_else(|panic| resume_unwind(panic))
+        });
+        iter::once(verify_some()).chain(joined).collect()
+    });
+    let whole = |verified: &Result<_>| matches!(verified, Ok(Verification::Whole));
+    let wrong = verified.into_iter().find(|verified| !whole(verified));
+    wrong.unwrap_or(Ok(Verification::Whole))
+}
+
+/// Bytes below which objects are verified before other threads have begun.
+const WORTH_THREADS: u64 = 8 << 20;
+/// Threads that verify at most: each holds an object in memory.
+const MOST_THREADS: usize = 4;
+
+/// Verifies objects up to the first that is not whole.
+fn verify_each<'a>(
+    storage: &dyn CheckpointStorage,
+    mut refs: impl Iterator<Item = &'a SnapshotRef>,
+) -> Result<Verification> {
+    let verified = refs.find_map(|reference| match verify_object(storage, reference) {
+        Ok(Verification::Whole) => None,
+        wrong => Some(wrong),
+    });
+    verified.unwrap_or(Ok(Verification::Whole))
 }
 
 /// Verifies that the object behind a reference, if it is one, is there and whole.

@@ -19,7 +19,7 @@ use super::SnapshotScope;
 use super::compaction::{Compacted, CompactionOrder, Stop};
 use crate::error::Result;
 use crate::ids::Epoch;
-use crate::protocol::{Location, SnapshotKind, SnapshotRef};
+use crate::protocol::{SnapshotKind, SnapshotRef};
 
 /// Compactions that may fail in a row before a full snapshot takes their place.
 const MOST_FAILURES: u32 = 3;
@@ -328,9 +328,5 @@ impl Chain {
 }
 
 fn bytes_of(refs: &[SnapshotRef]) -> u64 {
-    let len_of = |reference: &SnapshotRef| match &reference.location {
-        Location::Inline(bytes) => bytes.len() as u64,
-        Location::Object { len, .. } => *len,
-    };
-    refs.iter().map(len_of).sum()
+    refs.iter().map(SnapshotRef::len).sum()
 }

@@ -4,6 +4,7 @@ mod policy;
 
 use super::*;
 use crate::error::Error;
+use crate::protocol::Location;
 
 const LIMITS: ChainLimits = ChainLimits {
     floor: 100_000,

@@ -50,9 +50,9 @@ impl<K: Key, V: State> Segment<K, V> {
                 .all(|bucket| matches!(bucket, Bucket::Full { .. }))
     }
 
-    /// Makes room for `capacity` entries, if it has less.
+    /// Makes room for `capacity` entries, if it has none yet, or less than half of that.
     pub(in crate::state) fn reserve(&mut self, capacity: usize) {
-        if room_of(self.buckets.len()) < capacity {
+        if room_of(self.buckets.len()) * 2 < capacity {
             self.resize(capacity);
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::key::{Key, hash_of};
 use crate::state::State;
-use crate::state::segment::FULL;
+use crate::state::segment::{FULL, Restored};
 use crate::state::span::HashSpan;
 
 use super::KeyedTable;
@@ -14,11 +14,36 @@ impl<K: Key, V: State> KeyedTable<K, V> {
     /// Puts the entries of a frame in their places.
     pub(crate) fn restore_entries(&mut self, entries: Vec<(u64, K, V)>) {
         let hashes = entries.iter().map(|(hash, ..)| HashSpan::of(*hash));
-        if let Some(span) = hashes.reduce(|span, hash| span.with(hash.first)) {
-            self.restore_expected(span, entries.len());
-        }
+        let Some(span) = hashes.reduce(|span, hash| span.with(hash.first)) else {
+            return;
+        };
+        self.restore_expected(span, entries.len());
+        self.span = Some(
+            self.span
+                .map_or(span, |all| all.with(span.first).with(span.last)),
+        );
+        self.stored = true;
+        self.popped = (0, 0);
         for (hash, key, value) in entries {
-            self.restore(hash, key, value);
+            let index = self.directory[self.index_of(hash)] as usize;
+            match self.segments[index].restore(hash, (key, value), UNCHANGED, self.mark) {
+                Ok(Restored::Added) => self.len += 1,
+                Ok(Restored::Replaced) => {}
+                Err(entry) => self.restore_far(hash, entry),
+            }
+        }
+    }
+
+    /// Puts an entry of a snapshot in its place where the segment has to be changed for it, or where it
+    /// stands far from its home.
+    #[cold]
+    fn restore_far(&mut self, hash: u64, (key, value): (K, V)) {
+        if let Some(slot) = self.find(hash, &key) {
+            let at = self.segments[slot.segment as usize].restored(slot.bucket as usize);
+            *at.expect("the slot was found just now") = value;
+        } else {
+            let segment = self.segment_with_room(hash);
+            self.place(segment, hash, (key, value), UNCHANGED);
         }
     }
 
@@ -40,25 +65,15 @@ impl<K: Key, V: State> KeyedTable<K, V> {
                 }
                 self.split(index, hash);
             };
-            let capacity = (expected(depth) * 1.05).min(FULL as f64) as usize;
+            // A little more than that: an estimate is off by a few in a hundred. And only once, or each
+            // frame would have the segment moved that says a little more than those before.
+            let capacity = (expected(depth) * 1.1).min(FULL as f64) as usize;
             self.segments[index as usize].reserve(capacity);
             let last = hash | (u64::MAX >> depth);
             if last >= span.last {
                 return;
             }
             hash = last + 1;
-        }
-    }
-
-    /// Puts an entry of a snapshot in its place.
-    fn restore(&mut self, hash: u64, key: K, value: V) {
-        self.stored = true;
-        if let Some(slot) = self.find(hash, &key) {
-            let at = self.segments[slot.segment as usize].restored(slot.bucket as usize);
-            *at.expect("the slot was found just now") = value;
-        } else {
-            let segment = self.segment_with_room(hash);
-            self.place(segment, hash, (key, value), UNCHANGED);
         }
     }
 

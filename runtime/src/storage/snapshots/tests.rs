@@ -6,10 +6,7 @@ use crate::protocol::testing::bare_manifest;
 use crate::storage::MemoryStorage;
 
 fn written(storage: &MemoryStorage, body: &[u8]) -> SnapshotRef {
-    let subtask = SubtaskId {
-        stage: StageId::new("hourly"),
-        worker: WorkerIndex(0),
-    };
+    let subtask = subtask();
     let part = SnapshotPart {
         generation: Generation(1),
         nonce: 5,
@@ -19,6 +16,13 @@ fn written(storage: &MemoryStorage, body: &[u8]) -> SnapshotRef {
         kind: SnapshotKind::KeyedFull,
     };
     write_snapshot(storage, &part, body).expect("memory answers")
+}
+
+fn subtask() -> SubtaskId {
+    SubtaskId {
+        stage: StageId::new("hourly"),
+        worker: WorkerIndex(0),
+    }
 }
 
 fn big() -> Vec<u8> {
@@ -117,4 +121,47 @@ fn a_name_in_a_manifest_never_leads_out_of_the_directory() {
     };
     let error = read_snapshot(&MemoryStorage::new(), &reference).expect_err("not a name");
     assert_eq!(error.kind(), ErrorKind::Corrupt);
+}
+
+/// So many bytes that they are verified on several threads.
+#[test]
+fn of_many_large_objects_each_is_verified() {
+    let storage = MemoryStorage::new();
+    let refs: Vec<SnapshotRef> = (0..9)
+        .map(|part| {
+            let subtask = subtask();
+            let part = SnapshotPart {
+                generation: Generation(1),
+                nonce: 1,
+                epoch: Epoch(1),
+                subtask: &subtask,
+                part,
+                kind: SnapshotKind::KeyedFull,
+            };
+            write_snapshot(&storage, &part, &vec![part.part as u8; 1 << 20]).expect("in memory")
+        })
+        .collect();
+    let mut manifest = bare_manifest(1, 1);
+    manifest.snapshots = vec![SubtaskSnapshot {
+        subtask: subtask(),
+        refs: refs.clone(),
+    }];
+    assert_eq!(
+        verify(&storage, &manifest).expect("in memory"),
+        Verification::Whole
+    );
+    for reference in &refs {
+        let Location::Object { name, .. } = &reference.location else {
+            panic!("a megabyte is no part of a manifest");
+        };
+        let bytes = storage.read(name).expect("in memory").expect("it is there");
+        storage
+            .delete(std::slice::from_ref(name))
+            .expect("in memory");
+        let reason = "it is missing".to_owned();
+        let object = name.clone();
+        let verified = verify(&storage, &manifest).expect("in memory");
+        assert_eq!(verified, Verification::Damaged { object, reason });
+        storage.write(name, &bytes).expect("in memory");
+    }
 }
