@@ -59,7 +59,7 @@ fn a_walk_reads_the_objects_hardly_more_than_once() {
     let entries = stored.entries().len() as u64;
     let read = stored.bytes_read_in_parts();
     assert!(
-        read <= bytes + bytes / 10,
+        read <= bytes + bytes / 8,
         "{read} bytes read for {entries} entries in {bytes} bytes"
     );
 }
