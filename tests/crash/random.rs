@@ -10,8 +10,8 @@ use crate::matrix::{Place, Setting, backends_in_turn, policies_of};
 use crate::parent::Ended;
 use crate::world::World;
 
-/// Random histories of each test, unless `FLOWDSL_CRASH_SEEDS` says another number.
-const SEEDS: u64 = 10;
+/// Random histories with each backend, unless `FLOWDSL_CRASH_SEEDS` says another number.
+const SEEDS: u64 = 5;
 
 /// The lives of a history, before nobody disturbs it any more.
 const LIVES: usize = 5;

@@ -263,7 +263,7 @@ fn at_least_once_all_that_is_due_fires_before_the_last_barrier() {
             .event_time(|_| 0_i64, Duration::ZERO)
             .key_by(|n| *n)
             .window(tumbling(Duration::from_secs(1)))
-            .aggregate(|a| a.count())
+            .aggregate(Aggregates::count)
             .sink(sink.clone());
     });
     let mut options = Options::new();
