@@ -1,16 +1,16 @@
-//! How an operator answers barriers and commits: the decisions of `dataflow/answers.rs`, without timely.
+//! How an operator answers barriers and commits: `dataflow/answers.rs` without timely. What is answered,
+//! and when is committed, the product's own [`Answering`] decides.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use flowdsl_runtime::Result;
 use flowdsl_runtime::connector::{Committable, Committer, PendingCommit, Prepared, SinkSnapshot};
-use flowdsl_runtime::error::Error;
 use flowdsl_runtime::ids::{Epoch, SubtaskId};
 use flowdsl_runtime::job::internals::{Chain, ChainLimits};
 use flowdsl_runtime::protocol::{
-    Acknowledgement, Location, Report, SnapshotAck, SnapshotKind, SnapshotRef,
+    Acknowledgement, Answer, Answering, AnsweringEffect, AnsweringSettings, CommitPermit, Location,
+    Output, Participants, Report, SnapshotAck, SnapshotKind, SnapshotOutcome, SnapshotRef,
 };
 use flowdsl_runtime::state::{Compaction, SnapshotScope, StateStore, TableTypes};
 
@@ -20,13 +20,11 @@ use crate::subtask::{Effect, Outcome, Thread};
 pub(crate) type OwnSnapshot = Box<dyn FnOnce() -> Result<Vec<SnapshotRef>>>;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Answers {
     own: Option<Own>,
     sink: Option<SinkPart>,
-    unanswered: VecDeque<Epoch>,
-    commit_timeout: Duration,
+    answering: Answering<Committable>,
 }
 
 struct Own {
@@ -39,18 +37,6 @@ struct Own {
 struct SinkPart {
     subtask: SubtaskId,
     committer: Arc<dyn Committer>,
-    pending: Vec<(Epoch, Committable)>,
-    unfinished: Option<Vec<u8>>,
-    committing: bool,
-    retry: Option<Retry>,
-    reported: Epoch,
-}
-
-#[derive(Clone, Copy)]
-struct Retry {
-    since: Duration,
-    next: Duration,
-    pause: Duration,
 }
 
 impl Answers {
@@ -60,23 +46,24 @@ impl Answers {
         first: Epoch,
         commit_timeout: Duration,
     ) -> Self {
+        let participants = match (&own, &sink) {
+            (Some(_), Some(_)) => Participants::StageAndSink,
+            (Some(_), None) => Participants::Stage,
+            (None, _) => Participants::Sink,
+        };
+        let settings = AnsweringSettings {
+            first_epoch: first,
+            commit_timeout,
+            first_pause: FIRST_PAUSE,
+        };
         Self {
             own: own.map(|subtask| Own {
                 subtask,
                 chain: Chain::new(ChainLimits::default()),
                 compacts: None,
             }),
-            sink: sink.map(|(subtask, committer)| SinkPart {
-                subtask,
-                committer,
-                pending: Vec::new(),
-                unfinished: None,
-                committing: false,
-                retry: None,
-                reported: Epoch(first.0 - 1),
-            }),
-            unanswered: VecDeque::new(),
-            commit_timeout,
+            sink: sink.map(|(subtask, committer)| SinkPart { subtask, committer }),
+            answering: Answering::new(participants, settings),
         }
     }
 
@@ -101,7 +88,7 @@ impl Answers {
 
     /// Owes an answer for `epoch`, and has its snapshot made on the worker's fiber.
     pub(crate) fn owe(&mut self, epoch: Epoch) {
-        self.unanswered.push_back(epoch);
+        self.answering.owe(epoch);
     }
 
     /// The task that makes the snapshot of `epoch`.
@@ -153,15 +140,10 @@ impl Answers {
 
     /// Answers for what was given up, and commits what is permitted.
     pub(crate) fn poll(&mut self, now: Duration, board: &Board, out: &mut Vec<Effect>) {
-        while let Some(&epoch) = self.unanswered.front() {
-            if !board.is_aborted(epoch) {
-                break;
-            }
-            let why = "the coordinator gave this checkpoint up".to_owned();
-            self.answer(epoch, Some(why), out);
+        for effect in self.answering.poll(now, &board.decided()) {
+            self.carry_out(effect, out);
         }
         self.compact(out);
-        self.commit(now, board, out);
     }
 
     fn compact(&mut self, out: &mut Vec<Effect>) {
@@ -188,100 +170,80 @@ impl Answers {
         prepared: Result<Option<Prepared>>,
         out: &mut Vec<Effect>,
     ) -> Result<()> {
-        if let Some(sink) = &mut self.sink {
-            if let Some(prepared) = prepared? {
-                sink.pending
-                    .extend(prepared.committables.into_iter().map(|c| (epoch, c)));
-                sink.unfinished = prepared.unfinished;
-            }
-        } else {
-            prepared?;
-        }
-        let mut failure = None;
-        if let Some(own) = &mut self.own {
-            match snapshot {
-                Ok(refs) if own.chain.takes(scope) => own.chain.extend(scope, refs),
-                Ok(_) => {
-                    failure = Some("the snapshot before this one could not be stored".to_owned());
-                }
-                Err(error) => {
-                    own.chain.break_off();
-                    failure = Some(error.to_string());
-                }
-            }
-        }
-        if self.unanswered.front() == Some(&epoch) {
-            self.answer(epoch, failure, out);
+        let prepared = prepared?;
+        let own = self.own.as_mut();
+        let outcome = SnapshotOutcome {
+            epoch,
+            failure: own.and_then(|own| own.chain.take(scope, snapshot)),
+            prepared: prepared.map(|prepared| (prepared.committables, prepared.unfinished)),
+        };
+        if let Some(effect) = self.answering.took_snapshot(outcome) {
+            self.carry_out(effect, out);
         }
         Ok(())
     }
 
-    fn answer(&mut self, epoch: Epoch, failure: Option<String>, out: &mut Vec<Effect>) {
-        if let Some(own) = &mut self.own {
-            let refs = own.chain.answer(epoch);
-            let ack = match &failure {
-                None => SnapshotAck::Durable(refs),
-                Some(reason) => SnapshotAck::Failed(reason.clone()),
-            };
-            out.push(Effect::Ack(Acknowledgement {
-                subtask: own.subtask.clone(),
-                epoch,
-                ack,
-            }));
+    fn committed(
+        &mut self,
+        done: &[(Epoch, Committable)],
+        result: Result<()>,
+        now: Duration,
+        out: &mut Vec<Effect>,
+    ) -> Result<()> {
+        if let Some(effect) = self.answering.committed(done, result, now)? {
+            self.carry_out(effect, out);
         }
-        if let Some(sink) = &self.sink {
-            let snapshot = SinkSnapshot {
-                committables: sink.pending.clone(),
-                unfinished: sink.unfinished.clone(),
-            };
-            let reference = SnapshotRef {
-                kind: SnapshotKind::Operator,
-                location: Location::Inline(snapshot.encode()),
-            };
-            let ack = match &failure {
-                Some(reason) if self.own.is_none() => SnapshotAck::Failed(reason.clone()),
-                _ => SnapshotAck::Durable(vec![reference]),
-            };
-            out.push(Effect::Ack(Acknowledgement {
-                subtask: sink.subtask.clone(),
-                epoch,
-                ack,
-            }));
-        }
-        self.unanswered.pop_front();
-        out.push(Effect::AnsweredBefore(Some(epoch.next())));
+        Ok(())
     }
 
-    fn commit(&mut self, now: Duration, board: &Board, out: &mut Vec<Effect>) {
-        let (Some(sink), Some(permit)) = (&mut self.sink, board.permit()) else {
-            return;
-        };
-        if sink.committing {
-            return;
-        }
-        let due: Vec<_> = sink
-            .pending
-            .iter()
-            .filter(|(epoch, _)| *epoch <= permit.epoch())
-            .cloned()
-            .collect();
-        if due.is_empty() {
-            if sink.reported < permit.epoch() {
-                sink.reported = permit.epoch();
-                let subtask = sink.subtask.clone();
-                out.push(Effect::Report(Report::Committed(subtask, permit.epoch())));
+    fn carry_out(&mut self, effect: AnsweringEffect<Committable>, out: &mut Vec<Effect>) {
+        match effect {
+            AnsweringEffect::Answer(answer) => self.answer(answer, out),
+            AnsweringEffect::Commit(due, permit) => {
+                out.extend(
+                    self.sink
+                        .iter()
+                        .map(|sink| sink.commit(due.clone(), permit)),
+                );
             }
-            return;
+            AnsweringEffect::ReportCommitted(epoch) => {
+                out.extend(
+                    self.sink
+                        .iter()
+                        .map(|sink| Effect::Report(Report::Committed(sink.subtask.clone(), epoch))),
+                );
+            }
+            AnsweringEffect::AskAt(time) => out.push(Effect::Again(time)),
         }
-        if let Some(retry) = sink.retry
-            && now < retry.next
-        {
-            out.push(Effect::Again(retry.next));
-            return;
+    }
+
+    fn answer(&mut self, answer: Answer<Committable>, out: &mut Vec<Effect>) {
+        let epoch = answer.epoch;
+        let mut ack = |subtask: &SubtaskId, refs: Result<Vec<SnapshotRef>, String>| {
+            out.push(Effect::Ack(Acknowledgement {
+                subtask: subtask.clone(),
+                epoch,
+                ack: refs.map_or_else(SnapshotAck::Failed, SnapshotAck::Durable),
+            }));
+        };
+        if let (Some(own), Some(stored)) = (&mut self.own, answer.stage) {
+            let refs = own.chain.answer(epoch);
+            ack(&own.subtask, stored.map(|()| refs));
         }
-        sink.committing = true;
-        let committer = Arc::clone(&sink.committer);
-        out.push(Effect::Work(
+        if let (Some(sink), Some(staged)) = (&self.sink, answer.sink) {
+            ack(
+                &sink.subtask,
+                staged.map(|staged| vec![snapshot_of(staged)]),
+            );
+        }
+        out.push(Effect::AnsweredBefore(Some(epoch.next())));
+    }
+}
+
+impl SinkPart {
+    fn commit(&self, due: Vec<(Epoch, Committable)>, permit: CommitPermit) -> Effect {
+        let committer = Arc::clone(&self.committer);
+        Effect::Work(
             Thread::Commits,
             Box::new(move || {
                 let mut done = Vec::new();
@@ -295,41 +257,17 @@ impl Answers {
                 }
                 Outcome::Committed { done, result }
             }),
-        ));
+        )
     }
+}
 
-    fn committed(
-        &mut self,
-        done: &[(Epoch, Committable)],
-        result: Result<()>,
-        now: Duration,
-        out: &mut Vec<Effect>,
-    ) -> Result<()> {
-        let Some(sink) = &mut self.sink else {
-            return Ok(());
-        };
-        sink.committing = false;
-        sink.pending.retain(|pending| !done.contains(pending));
-        let Err(error) = result else {
-            sink.retry = None;
-            return Ok(());
-        };
-        let (since, pause) = sink
-            .retry
-            .map_or((now, FIRST_PAUSE), |retry| (retry.since, retry.pause));
-        let retry = Retry {
-            since,
-            next: now + pause,
-            pause: (pause * 2).min(LONGEST_PAUSE),
-        };
-        sink.retry = Some(retry);
-        if now.saturating_sub(retry.since) > self.commit_timeout {
-            return Err(Error::unavailable(format!(
-                "output could not be committed for {:?}: {error}",
-                now.saturating_sub(retry.since)
-            )));
-        }
-        out.push(Effect::Again(retry.next));
-        Ok(())
+fn snapshot_of(staged: Output<Committable>) -> SnapshotRef {
+    let snapshot = SinkSnapshot {
+        committables: staged.committables,
+        unfinished: staged.unfinished,
+    };
+    SnapshotRef {
+        kind: SnapshotKind::Operator,
+        location: Location::Inline(snapshot.encode()),
     }
 }

@@ -1,7 +1,7 @@
 //! What the coordinator has decided, as one worker knows it: `dataflow/board.rs` without timely.
 
 use flowdsl_runtime::ids::Epoch;
-use flowdsl_runtime::protocol::{AfterBarrier, CommitPermit, Control};
+use flowdsl_runtime::protocol::{AfterBarrier, CommitPermit, Control, Decided};
 
 pub(crate) struct Board {
     closes: Epoch,
@@ -45,12 +45,12 @@ impl Board {
         self.resting
     }
 
-    pub(crate) fn is_aborted(&self, epoch: Epoch) -> bool {
-        epoch <= self.aborted
-    }
-
-    pub(crate) fn permit(&self) -> Option<CommitPermit> {
-        self.permit
+    /// What answers depend on.
+    pub(crate) fn decided(&self) -> Decided {
+        Decided {
+            aborted: self.aborted,
+            permit: self.permit,
+        }
     }
 
     pub(crate) fn is_finished(&self) -> bool {

@@ -54,10 +54,22 @@ impl Fate {
         let weight = match act {
             Act::Create { .. } => 5,
             Act::Delete { .. } | Act::Commit { .. } => 2,
+            // A state object, whose snapshot others follow while it is written.
+            Act::Write { .. } => 4,
             _ => 1,
         };
+        let fails = if matches!(act, Act::Write { .. }) {
+            3
+        } else {
+            1
+        };
+        // Whoever has just looked at the log acts on what is old when it wakes.
+        let drowsy = match act {
+            Act::List { .. } => 5,
+            _ => weight,
+        };
         let is_local = scenario.place == Place::Disk && act.is_of_storage();
-        let wait = if rng.per_mille(faults.slow) {
+        let wait = if rng.per_mille(faults.slow * weight) {
             rng.millis(20, 400)
         } else {
             rng.millis(0, 6)
@@ -84,12 +96,12 @@ impl Fate {
         } else if is_local {
             // Which operation of the file system it is; none, if there are fewer.
             let n = rng.between(1, 8);
-            if rng.per_mille(faults.fail) {
+            if rng.per_mille(faults.fail * fails) {
                 fate.inner = Some(Inner::FailAt(n));
             } else if rng.per_mille(faults.ambiguous) {
                 fate.inner = Some(Inner::FailAfter(n));
             }
-        } else if rng.per_mille(faults.fail) {
+        } else if rng.per_mille(faults.fail * fails) {
             fate.effect = None;
             fate.reply = Reply::Error(effect, ERROR);
         } else if rng.per_mille(faults.ambiguous * weight) {
@@ -106,7 +118,7 @@ impl Fate {
                 _ => fate.death = Some(effect + Duration::from_nanos(1)),
             }
         }
-        if rng.per_mille(faults.sleep * weight) {
+        if rng.per_mille(faults.sleep * drowsy) {
             let at = now + rng.millis(0, 8);
             fate.sleep = Some((at, rng.millis(100, 1_500)));
         }

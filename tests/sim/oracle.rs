@@ -40,6 +40,9 @@ pub(crate) struct Oracle {
     late: BTreeSet<SlotNumber>,
     /// Slots of claims that were created in such a hole, and so count for nothing.
     hole_claims: BTreeSet<SlotNumber>,
+    /// Processes that have begun, and those since whose beginning another one has claimed the log.
+    begun: BTreeSet<ProcessId>,
+    overtaken: BTreeSet<ProcessId>,
     /// What has happened that the simulation is there for.
     pub(crate) reached: Vec<&'static str>,
     /// What went bad, with the bytes as they were.
@@ -92,6 +95,8 @@ impl Oracle {
             visible: BTreeMap::new(),
             late: BTreeSet::new(),
             hole_claims: BTreeSet::new(),
+            begun: BTreeSet::new(),
+            overtaken: BTreeSet::new(),
             reached: Vec::new(),
             passed_over: BTreeSet::new(),
             damaged: BTreeMap::new(),
@@ -105,6 +110,17 @@ impl Oracle {
     pub(crate) fn is_newest(&self, process: ProcessId) -> bool {
         let newest = self.newest.map(|newest| newest.process);
         newest.is_none_or(|newest| newest == process)
+    }
+
+    /// A process begins.
+    pub(crate) fn begins(&mut self, process: ProcessId) {
+        self.begun.insert(process);
+    }
+
+    /// Whether a process may have been fenced: another one has claimed the log since it began. Who was
+    /// there before it is no reason: a claim of its own ends that run.
+    pub(crate) fn may_be_fenced(&self, process: ProcessId) -> bool {
+        !self.is_newest(process) && self.overtaken.contains(&process)
     }
 
     /// Looks at the store after an operation of a process has changed something there.
@@ -203,6 +219,8 @@ impl Oracle {
         }
         let content = match decode_slot(&bytes) {
             SlotContent::Claim(claim) => {
+                let others = self.begun.iter().filter(|other| **other != process);
+                self.overtaken.extend(others);
                 if self.slots.range(slot..).next().is_some() {
                     self.hole_claims.insert(slot);
                     self.reached.push("a claim in a hole of the log");

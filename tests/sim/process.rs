@@ -13,6 +13,7 @@ use flowdsl_runtime::error::Error;
 use flowdsl_runtime::job::internals::{Publisher, Recovered};
 use flowdsl_runtime::protocol::{
     Action, Control, Coordination, Heard, Manifest, Notice, PublicationOutcome, RunFacts,
+    SnapshotAck,
 };
 use flowdsl_runtime::storage::log::Publication;
 
@@ -381,6 +382,10 @@ impl Process {
                     job.plan(id, to, at, kernel);
                 }
                 Effect::Ack(ack) => {
+                    if matches!(&ack.ack, SnapshotAck::Failed(why) if why.contains("before this one"))
+                    {
+                        kernel.reach("an increment behind an image that was not stored");
+                    }
                     let at = job.answer_at(from, kernel);
                     let heard = Box::new(Heard::Ack(ack));
                     kernel.at(at, Event::Inside(id, Inside::Hear(heard)));

@@ -76,6 +76,8 @@ pub(crate) struct Faults {
     pub(crate) death: u64,
     /// A process falls asleep while an operation is under way.
     pub(crate) sleep: u64,
+    /// Another process is started beside one that has just begun.
+    pub(crate) twice: u64,
     /// The machine loses power.
     pub(crate) power: u64,
     /// A byte of the newest checkpoint goes bad when a process has died or sleeps.
@@ -105,13 +107,13 @@ impl Scenario {
             tolerable_failures: rng.pick(&[0, 3, 1_000]),
             retained,
             commit_timeout: rng.millis(500, 10_000),
-            max_concurrent: rng.pick(&[1, 1, 2, 3]),
+            max_concurrent: rng.pick(&[1, 2, 3, 4]),
             ..CheckpointSettings::default()
         };
         Self {
             input: Arc::new(input),
             keys,
-            padding: rng.pick(&[0, 600, 1_500, 4_200]),
+            padding: rng.pick(&[0, 1_500, 4_200, 4_200]),
             key_groups: KeyGroupCount::new(rng.pick(&[4, 16, 256])).expect("powers of two"),
             shape: rng.pick(&[Shape::Fused, Shape::Apart]),
             place: rng.pick(&[Place::Objects, Place::Objects, Place::Disk]),
@@ -148,12 +150,13 @@ impl Faults {
     /// Each kind of fault is often absent: what one hides, another seed shows.
     fn new(rng: &mut Rng) -> Self {
         Self {
-            fail: rng.pick(&[0, 0, 20, 150]),
+            fail: rng.pick(&[0, 0, 30, 150]),
             ambiguous: rng.pick(&[0, 0, 20, 150]),
             slow: rng.pick(&[0, 0, 50, 200]),
             hang: rng.pick(&[0, 0, 10, 60]),
-            death: rng.pick(&[0, 10, 20, 60]),
+            death: rng.pick(&[0, 0, 10, 40]),
             sleep: rng.pick(&[0, 0, 10, 40]),
+            twice: rng.pick(&[0, 0, 100, 400]),
             power: rng.pick(&[0, 500, 1_000]),
             damage: rng.pick(&[0, 0, 200, 600]),
         }

@@ -11,7 +11,7 @@
 //! | 1760 | of two publications without an answer the first had succeeded, and only the second was remembered | `of_several_publications_in_doubt_the_one_that_was_written_is_found` |
 //! | 659, 9422 | an old run published into the hole where a newer one had deleted its manifest, and committed output twice | `a_second_attempt_does_not_publish_into_a_hole`, `a_run_in_doubt_does_not_publish_into_the_hole_that_a_newer_run_has_left`, `a_manifest_above_what_the_claim_behind_it_knew_of_is_a_latecomer` |
 //! | 81073 | the deletion of a manifest failed and was forgotten, and then the objects that it named were deleted | `a_manifest_whose_deletion_is_in_doubt_stays_with_what_it_names` |
-//! | 45193 | a run fell back behind a damaged checkpoint, and the old run committed that one's output between the look at what is visible and the discarding of what is staged | `the_seeds_that_found_something_find_nothing_any_more` |
+//! | 45193 | a run fell back behind a damaged checkpoint, and the old run committed that one's output between the look at what is visible and the discarding of what is staged | `what_an_old_run_commits_while_a_new_one_falls_back_is_taken_back` |
 
 use crate::seeds::check;
 

@@ -150,6 +150,13 @@ impl World {
         let worker_count = self.kernel.rng.between(1, 4) as usize;
         let (scenario, clock) = (Rc::clone(&self.scenario), self.kernel.clock.clone());
         self.kernel.note(|| format!("{id} starts"));
+        self.oracle.begins(id);
+        if !self.scenario.is_calm(self.kernel.now())
+            && self.kernel.rng.per_mille(self.scenario.faults.twice)
+        {
+            let wait = self.kernel.rng.millis(0, 1_500);
+            self.plan_start(wait);
+        }
         let body = move || {
             let storage: Arc<dyn CheckpointStorage> = Arc::new(SimStorage);
             let options = Options {
@@ -232,7 +239,7 @@ impl World {
         let is_newest = self.oracle.is_newest(id);
         let may = match kind {
             ErrorKind::Unavailable => true,
-            ErrorKind::Fenced => !is_newest,
+            ErrorKind::Fenced => self.oracle.may_be_fenced(id),
             // A run that slept finds that a later one has discarded what it wrote.
             ErrorKind::Corrupt => !self.oracle.damaged.is_empty() || !is_newest,
             ErrorKind::Invalid

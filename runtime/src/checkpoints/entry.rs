@@ -118,6 +118,10 @@ impl StateEntry {
     pub fn cmp_place(&self, other: &Self) -> Ordering {
         self.position.cmp(&other.position)
     }
+
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        (&self.place, &self.value, self.stamp) == (&other.place, &other.value, other.stamp)
+    }
 }
 
 /// What a stored entry says: one entry, but for the sessions of a key.

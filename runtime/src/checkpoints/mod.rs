@@ -28,6 +28,7 @@
 //! ```
 
 mod chain;
+mod changes;
 mod entry;
 mod pages;
 mod routing;
@@ -42,6 +43,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use changes::{StateChange, StateChanges};
 pub use entry::{Stamp, StateClock, StateEntry, StatePlace};
 pub use summary::{CheckpointSummary, Holding, StageSummary};
 pub use walk::StateEntries;

@@ -68,7 +68,11 @@ impl<'a> Pages<'a> {
     }
 
     fn read(&self, object: &str, at: u64, len: usize) -> Result<Page> {
-        let range = at..at.saturating_add(PAGE.max(len as u64));
+        // A page begins at a round place, so that what is in front of the first frame that is asked for is
+        // not read twice.
+        let start = at - at % PAGE;
+        let end = (start + PAGE).max(at.saturating_add(len as u64));
+        let range = start..end;
         let bytes = self.storage.read_range(object, range)?.ok_or_else(|| {
             Error::unavailable(format!(
                 "the state object `{object}` is gone: has the job deleted this checkpoint meanwhile?"
@@ -76,7 +80,7 @@ impl<'a> Pages<'a> {
         })?;
         Ok(Page {
             object: object.to_owned(),
-            start: at,
+            start,
             bytes,
         })
     }

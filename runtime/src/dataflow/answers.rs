@@ -1,5 +1,5 @@
 //! How an operator answers barriers and commits: one for each operator that has a snapshot or
-//! lets records leave the flow.
+//! lets records leave the flow. What it answers, and when it commits, [`Answering`] decides.
 //!
 //! The work that waits on a disk runs on the worker's offload threads: snapshots in the order of the
 //! barriers, commits beside them. An answer goes out on the ack stream at the time of its epoch, and only then does the operator
@@ -7,7 +7,6 @@
 
 mod compacting;
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -22,9 +21,13 @@ use super::graph::WorkerContext;
 use super::moment::Moment;
 use super::ports::{Capabilities, Ports};
 use crate::connector::{Committable, Committer, PendingCommit, Prepared, SinkSnapshot};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::{Epoch, StageId};
-use crate::protocol::{Acknowledgement, Location, Report, SnapshotAck, SnapshotKind, SnapshotRef};
+use crate::protocol::{
+    Acknowledgement, Answer, Answering, AnsweringEffect, AnsweringSettings, CommitPermit, Location,
+    Output as Staged, Participants, Report, SnapshotAck, SnapshotKind, SnapshotOutcome,
+    SnapshotRef,
+};
 use crate::state::{Chain, Compacted, SnapshotScope, TableTypes};
 
 /// The part of a snapshot that the operator's own stage makes, on the offload thread.
@@ -35,10 +38,9 @@ pub(crate) struct Answers {
     context: Rc<WorkerContext>,
     own: Option<Own>,
     sink: Option<SinkPart>,
+    answering: Answering<Committable>,
     acks: Port<Acknowledgement>,
     reports: Port<Report>,
-    /// Epochs whose barrier has passed and whose answer has not been given.
-    unanswered: VecDeque<Epoch>,
     outcomes: Receiver<Outcome>,
     inbox: Sender<Outcome>,
     wake: Arc<SyncActivator>,
@@ -56,20 +58,6 @@ struct Own {
 struct SinkPart {
     stage: StageId,
     committer: Arc<dyn Committer>,
-    /// Staged and not reported as committed.
-    pending: Vec<(Epoch, Committable)>,
-    unfinished: Option<Vec<u8>>,
-    committing: bool,
-    /// Failed commits: since when, and when to try again.
-    retry: Option<Retry>,
-    reported: Epoch,
-}
-
-#[derive(Clone, Copy)]
-struct Retry {
-    since: Duration,
-    next: Duration,
-    pause: Duration,
 }
 
 enum Outcome {
@@ -89,8 +77,8 @@ enum Outcome {
     },
 }
 
+/// The pause behind the first commit that fails.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl Answers {
     /// Adds the answer outputs of an operator with these participants.
@@ -104,27 +92,28 @@ impl Answers {
         ports.graph.add_acks(ack_stream);
         ports.graph.add_reports(report_stream);
         let (inbox, outcomes) = channel();
-        let first = ports.context().first_epoch;
-        let sink = sink.map(|(stage, committer)| SinkPart {
-            stage,
-            committer,
-            pending: Vec::new(),
-            unfinished: None,
-            committing: false,
-            retry: None,
-            reported: Epoch(first.0.saturating_sub(1)),
-        });
+        let context = Rc::clone(ports.context());
+        let participants = match (&own, &sink) {
+            (Some(_), Some(_)) => Participants::StageAndSink,
+            (Some(_), None) => Participants::Stage,
+            (None, _) => Participants::Sink,
+        };
+        let settings = AnsweringSettings {
+            first_epoch: context.first_epoch,
+            commit_timeout: context.commit_timeout,
+            first_pause: context.clock.pause(FIRST_PAUSE),
+        };
         Self {
-            context: Rc::clone(ports.context()),
+            context,
             own: own.map(|stage| Own {
                 stage,
                 chain: Chain::default(),
                 types: None,
             }),
-            sink,
+            sink: sink.map(|(stage, committer)| SinkPart { stage, committer }),
+            answering: Answering::new(participants, settings),
             acks,
             reports,
-            unanswered: VecDeque::new(),
             outcomes,
             inbox,
             wake: Arc::new(ports.sync_activator()),
@@ -155,7 +144,7 @@ impl Answers {
 
     /// Notes that the barrier of `epoch` has passed: an answer is owed.
     pub(crate) fn owe(&mut self, epoch: Epoch) {
-        self.unanswered.push_back(epoch);
+        self.answering.owe(epoch);
     }
 
     /// Has the snapshot of `epoch` made on the offload thread.
@@ -206,17 +195,11 @@ impl Answers {
                 Outcome::Compacted { number, result } => self.compacted(number, result),
             }
         }
-        while let Some(&epoch) = self.unanswered.front() {
-            if !self.context.board.is_aborted(epoch) {
-                break;
-            }
-            self.answer(
-                epoch,
-                Some("the coordinator gave this checkpoint up".to_owned()),
-            );
+        let (now, decided) = (self.context.clock.now(), self.context.board.decided());
+        for effect in self.answering.poll(now, &decided) {
+            self.carry_out(effect);
         }
         self.compact();
-        self.commit();
         Ok(())
     }
 
@@ -227,109 +210,89 @@ impl Answers {
         snapshot: Result<Vec<SnapshotRef>>,
         prepared: Result<Option<Prepared>>,
     ) -> Result<()> {
-        if let Some(sink) = &mut self.sink {
-            // Output that could not be staged is lost to this run: only a restart reads it again.
-            if let Some(prepared) = prepared.map_err(|e| e.in_stage(&sink.stage))? {
-                sink.pending
-                    .extend(prepared.committables.into_iter().map(|c| (epoch, c)));
-                sink.unfinished = prepared.unfinished;
-            }
-        } else {
-            prepared?;
-        }
-        let mut failure = None;
-        if let Some(own) = &mut self.own {
-            match snapshot {
-                Ok(refs) if own.chain.takes(scope) => own.chain.extend(scope, refs),
-                // The checkpoint before was given up while its image was being written, and this
-                // one was frozen before anybody knew that the image would not be stored.
-                Ok(_) => {
-                    failure = Some("the snapshot before this one could not be stored".to_owned());
-                }
-                Err(error) => {
-                    own.chain.break_off();
-                    failure = Some(error.to_string());
-                }
-            }
-        }
-        if self.unanswered.front() == Some(&epoch) {
-            self.answer(epoch, failure);
+        // Output that could not be staged is lost to this run: only a restart reads it again.
+        let prepared = prepared.map_err(|e| match &self.sink {
+            Some(sink) => e.in_stage(&sink.stage),
+            None => e,
+        })?;
+        let own = self.own.as_mut();
+        let outcome = SnapshotOutcome {
+            epoch,
+            failure: own.and_then(|own| own.chain.take(scope, snapshot)),
+            prepared: prepared.map(|prepared| (prepared.committables, prepared.unfinished)),
+        };
+        if let Some(effect) = self.answering.took_snapshot(outcome) {
+            self.carry_out(effect);
         }
         Ok(())
     }
 
+    fn committed(&mut self, done: &[(Epoch, Committable)], result: Result<()>) -> Result<()> {
+        let Some(sink) = &self.sink else {
+            return Ok(());
+        };
+        if let Err(error) = &result {
+            tracing::warn!(stage = %sink.stage, %error, "a commit failed and is tried again");
+        }
+        let now = self.context.clock.now();
+        let effect = self.answering.committed(done, result, now);
+        if let Some(effect) = effect.map_err(|e| e.in_stage(&sink.stage))? {
+            self.carry_out(effect);
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, effect: AnsweringEffect<Committable>) {
+        match effect {
+            AnsweringEffect::Answer(answer) => self.answer(answer),
+            AnsweringEffect::Commit(due, permit) => self.commit(due, permit),
+            AnsweringEffect::ReportCommitted(epoch) => {
+                if let Some(sink) = &self.sink {
+                    let subtask = self.context.subtask(&sink.stage);
+                    self.reports.send(vec![Report::Committed(subtask, epoch)]);
+                }
+            }
+            AnsweringEffect::AskAt(time) => {
+                let now = self.context.clock.now();
+                self.retry.set(time.saturating_sub(now));
+            }
+        }
+    }
+
     /// Answers for every participant, and lets go of the epoch.
-    fn answer(&mut self, epoch: Epoch, failure: Option<String>) {
-        let mut answers = Vec::new();
-        if let Some(own) = &mut self.own {
+    fn answer(&mut self, answer: Answer<Committable>) {
+        let epoch = answer.epoch;
+        let own = self.own.iter_mut().zip(answer.stage).map(|(own, stored)| {
             let refs = own.chain.answer(epoch);
-            let ack = match &failure {
-                None => SnapshotAck::Durable(refs),
-                Some(reason) => SnapshotAck::Failed(reason.clone()),
+            let ack = match stored {
+                Ok(()) => SnapshotAck::Durable(refs),
+                Err(reason) => SnapshotAck::Failed(reason),
             };
-            answers.push(Acknowledgement {
-                subtask: self.context.subtask(&own.stage),
+            (&own.stage, ack)
+        });
+        let sink = self.sink.iter().zip(answer.sink).map(|(sink, staged)| {
+            let ack = match staged {
+                Ok(staged) => SnapshotAck::Durable(vec![snapshot_of(staged)]),
+                Err(reason) => SnapshotAck::Failed(reason),
+            };
+            (&sink.stage, ack)
+        });
+        let answers: Vec<_> = own
+            .chain(sink)
+            .map(|(stage, ack)| Acknowledgement {
+                subtask: self.context.subtask(stage),
                 epoch,
                 ack,
-            });
-        }
-        if let Some(sink) = &self.sink {
-            let snapshot = SinkSnapshot {
-                committables: sink.pending.clone(),
-                unfinished: sink.unfinished.clone(),
-            };
-            let reference = SnapshotRef {
-                kind: SnapshotKind::Operator,
-                location: Location::Inline(snapshot.encode()),
-            };
-            // Only the own stage can fail; but an epoch that was given up holds no prepared output yet.
-            let ack = match &failure {
-                Some(reason) if self.own.is_none() => SnapshotAck::Failed(reason.clone()),
-                _ => SnapshotAck::Durable(vec![reference]),
-            };
-            answers.push(Acknowledgement {
-                subtask: self.context.subtask(&sink.stage),
-                epoch,
-                ack,
-            });
-        }
+            })
+            .collect();
         if !answers.is_empty() {
             self.acks.send(answers);
         }
-        self.unanswered.pop_front();
         self.acks.downgrade(Moment::start_of(epoch.next()));
     }
 
-    fn commit(&mut self) {
-        let (Some(sink), Some(permit)) = (&mut self.sink, self.context.board.permit()) else {
-            return;
-        };
-        if sink.committing {
-            return;
-        }
-        let due: Vec<_> = sink
-            .pending
-            .iter()
-            .filter(|(epoch, _)| *epoch <= permit.epoch())
-            .cloned()
-            .collect();
-        if due.is_empty() {
-            if sink.reported < permit.epoch() {
-                sink.reported = permit.epoch();
-                let subtask = self.context.subtask(&sink.stage);
-                self.reports
-                    .send(vec![Report::Committed(subtask, permit.epoch())]);
-            }
-            return;
-        }
-        if let Some(retry) = sink.retry {
-            let now = self.context.clock.now();
-            if now < retry.next {
-                self.retry.set(retry.next.saturating_sub(now));
-                return;
-            }
-        }
-        sink.committing = true;
+    fn commit(&self, due: Vec<(Epoch, Committable)>, permit: CommitPermit) {
+        let Some(sink) = &self.sink else { return };
         let (inbox, wake, committer) = (
             self.inbox.clone(),
             Arc::clone(&self.wake),
@@ -350,44 +313,22 @@ impl Answers {
         });
     }
 
-    fn committed(&mut self, done: &[(Epoch, Committable)], result: Result<()>) -> Result<()> {
-        let Some(sink) = &mut self.sink else {
-            return Ok(());
-        };
-        sink.committing = false;
-        sink.pending.retain(|pending| !done.contains(pending));
-        let Err(error) = result else {
-            sink.retry = None;
-            return Ok(());
-        };
-        let clock = &self.context.clock;
-        let now = clock.now();
-        let (since, pause) = sink
-            .retry
-            .map_or((now, FIRST_PAUSE), |retry| (retry.since, retry.pause));
-        let next = now + clock.pause(pause);
-        let retry = Retry {
-            since,
-            next,
-            pause: (pause * 2).min(LONGEST_PAUSE),
-        };
-        tracing::warn!(stage = %sink.stage, %error, "a commit failed and is tried again");
-        sink.retry = Some(retry);
-        if now.saturating_sub(retry.since) > self.context.commit_timeout {
-            return Err(Error::unavailable(format!(
-                "output could not be committed for {:?}: {error}",
-                now.saturating_sub(retry.since)
-            ))
-            .in_stage(&sink.stage));
-        }
-        self.retry.set(retry.next.saturating_sub(now));
-        Ok(())
-    }
-
     /// Lets go of everything: nothing follows.
     pub(crate) fn close(&mut self) {
         self.acks.capability = None;
         self.reports.capability = None;
+    }
+}
+
+/// What a sink holds, as it stands in a manifest.
+fn snapshot_of(staged: Staged<Committable>) -> SnapshotRef {
+    let snapshot = SinkSnapshot {
+        committables: staged.committables,
+        unfinished: staged.unfinished,
+    };
+    SnapshotRef {
+        kind: SnapshotKind::Operator,
+        location: Location::Inline(snapshot.encode()),
     }
 }
 

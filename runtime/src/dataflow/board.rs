@@ -9,7 +9,7 @@ use timely::scheduling::Activator;
 
 use crate::connector::Barrier;
 use crate::ids::Epoch;
-use crate::protocol::{AfterBarrier, CommitPermit, Control};
+use crate::protocol::{AfterBarrier, CommitPermit, Control, Decided};
 
 /// One worker's copy of the coordinator's decisions.
 #[derive(Default)]
@@ -77,14 +77,12 @@ impl Board {
         }
     }
 
-    /// Whether the checkpoint of `epoch` was given up.
-    pub(crate) fn is_aborted(&self, epoch: Epoch) -> bool {
-        epoch <= self.aborted.get()
-    }
-
-    /// The newest permit to commit.
-    pub(crate) fn permit(&self) -> Option<CommitPermit> {
-        self.permit.get()
+    /// What answers depend on.
+    pub(crate) fn decided(&self) -> Decided {
+        Decided {
+            aborted: self.aborted.get(),
+            permit: self.permit.get(),
+        }
     }
 
     /// Whether everything is done.

@@ -116,19 +116,13 @@ impl Chain {
         self.0.next_scope(entries)
     }
 
-    /// Whether a snapshot can follow what is there.
-    pub fn takes(&self, scope: SnapshotScope) -> bool {
-        self.0.takes(scope)
-    }
-
-    /// Adds the references of a snapshot that is durable.
-    pub fn extend(&mut self, scope: SnapshotScope, refs: Vec<SnapshotRef>) {
-        self.0.extend(scope, refs);
-    }
-
-    /// Notes that a frozen image was not stored.
-    pub fn break_off(&mut self) {
-        self.0.break_off();
+    /// Takes in a snapshot; why its checkpoint fails, if it does.
+    pub fn take(
+        &mut self,
+        scope: SnapshotScope,
+        snapshot: Result<Vec<SnapshotRef>>,
+    ) -> Option<String> {
+        self.0.take(scope, snapshot)
     }
 
     /// The references for the answer of an epoch, oldest first.

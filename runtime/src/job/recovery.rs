@@ -1,5 +1,8 @@
 //! What happens before the first record: claim the log, choose a checkpoint, put the sinks in order.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;

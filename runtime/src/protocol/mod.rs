@@ -6,6 +6,7 @@
 //! |---|---|
 //! | is it time for a checkpoint? | [`may_trigger`] |
 //! | what do the answers make of it? | [`PendingCheckpoint::judge`] |
+//! | what does an operator answer, and when does it commit? | [`Answering`] |
 //! | what does the coordinator do next? | [`Coordination`] |
 //! | is the job well? | [`judge_health`] |
 //! | does a run that failed begin again? | [`may_restart`] |
@@ -17,6 +18,7 @@
 //! | which files make up a checkpoint? | [`catalogue`] |
 
 mod ack;
+mod answering;
 mod catalogue;
 mod commit;
 mod coordination;
@@ -34,6 +36,10 @@ pub(crate) mod testing;
 mod trigger;
 
 pub use ack::{Acknowledgement, AfterBarrier, Control, Report};
+pub use answering::{
+    Answer, Answering, AnsweringEffect, AnsweringSettings, Decided, Output, Participants,
+    SnapshotOutcome,
+};
 pub use catalogue::{StateFile, catalogue, files_of};
 pub use commit::CommitPermit;
 pub use coordination::{Action, Asker, Coordination, Heard, Notice, PublicationOutcome, RunFacts};

@@ -10,15 +10,19 @@ use std::collections::BTreeSet;
 use model::{Model, ops};
 use stored::{Stage, Stored};
 
-use crate::checkpoints::Checkpoints;
+use crate::checkpoints::{Checkpoints, StateChange};
 use crate::error::ErrorKind;
 use crate::ids::{Epoch, StageId};
 use crate::storage::{CheckpointLocation, MemoryStorage};
 
 /// Chains of several snapshots, each in several objects.
 fn chained(seed: u64, worker_count: usize, keys: u64) -> (Stored, Model) {
+    after_rounds(5, seed, worker_count, keys)
+}
+
+fn after_rounds(rounds: u64, seed: u64, worker_count: usize, keys: u64) -> (Stored, Model) {
     let (mut stage, mut model) = (Stage::new(worker_count), Model::default());
-    for round in 0..5 {
+    for round in 0..rounds {
         let ops = ops(seed * 10 + round, keys);
         for (key, op) in &ops {
             model.handle(*key, op);
@@ -48,6 +52,36 @@ fn the_walk_gives_what_plain_maps_hold_in_the_same_order_on_any_number_of_worker
         let (stored, _) = chained(seed, 3, 12_000);
         let spread: Vec<String> = stored.entries().iter().map(model::shown).collect();
         assert!(order == spread, "seed {seed}: the same on three workers");
+    }
+}
+
+#[test]
+fn the_changes_between_two_checkpoints_make_the_later_of_the_earlier() {
+    for seed in 0..3 {
+        let (earlier, before) = after_rounds(2, seed, 1, 1_000);
+        let (later, after) = after_rounds(4, seed, 3, 1_000);
+        let (earlier, later) = (earlier.open(), later.open());
+        let stage = StageId::new("stage");
+        let [earlier, later] = [&earlier, &later].map(|checkpoints| {
+            let newest = checkpoints.newest().expect("one was published");
+            newest.state(&stage).expect("it is whole")
+        });
+        let mut lines = before.shown();
+        let mut kinds = [0; 3];
+        for change in earlier.changes_to(later) {
+            let (gone, new) = match change.expect("both are whole") {
+                StateChange::Added(entry) => (None, Some(entry)),
+                StateChange::Removed(entry) => (Some(entry), None),
+                StateChange::Changed { before, after } => (Some(before), Some(after)),
+            };
+            kinds[usize::from(gone.is_some()) + 2 * usize::from(new.is_some()) - 1] += 1;
+            let was = gone.is_none_or(|entry| lines.remove(&model::shown(&entry)));
+            assert!(was, "seed {seed}: what is gone was not there");
+            let is_new = new.is_none_or(|entry| lines.insert(model::shown(&entry)));
+            assert!(is_new, "seed {seed}: what is new was there");
+        }
+        assert_eq!(lines, after.shown(), "seed {seed}");
+        assert!(kinds.iter().all(|count| *count > 10), "{kinds:?}");
     }
 }
 

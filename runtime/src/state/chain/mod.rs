@@ -7,6 +7,7 @@
 //! answer from then on; and one that is not there when that answer is given is never used.
 
 mod policy;
+mod taking;
 
 #[cfg(test)]
 mod tests;
