@@ -7,10 +7,14 @@ use crate::life::{Backend, Mode, Policy, Restart};
 pub(crate) struct Setting {
     pub(crate) policy: Policy,
     pub(crate) place: Place,
-    pub(crate) backend: Backend,
+    /// The backend of each life in turn.
+    pub(crate) backends: Backends,
     /// The number of workers of each life in turn.
     pub(crate) workers: &'static [usize],
 }
+
+/// One backend throughout, or another one in each life.
+pub(crate) type Backends = &'static [Backend];
 
 /// Where checkpoints are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +31,22 @@ const PLACES: &[Place] = &[
     Place::Bucket,
 ];
 
-/// The backends that this build can keep state in.
-pub(crate) fn backends() -> impl Iterator<Item = Backend> {
+/// The backends that this build can keep state in, each by itself.
+pub(crate) fn backends() -> impl Iterator<Item = Backends> {
+    let all: [Backends; 2] = [&[Backend::Memory], &[Backend::RocksDb]];
+    all.into_iter().filter(|backends| are_built_in(backends))
+}
+
+/// The same, and every change from one to another.
+pub(crate) fn backends_in_turn() -> impl Iterator<Item = Backends> {
+    let both: Backends = &[Backend::RocksDb, Backend::Memory, Backend::Memory];
+    backends().chain([both].into_iter().filter(|backends| are_built_in(backends)))
+}
+
+fn are_built_in(backends: Backends) -> bool {
     let built_in = flowdsl_tests::backends::backends();
-    [Backend::Memory, Backend::RocksDb]
-        .into_iter()
-        .filter(move |backend| built_in.contains(&backend.of_state()))
+    let mut states = backends.iter().map(|backend| backend.of_state());
+    states.all(|state| built_in.contains(&state))
 }
 
 const PLAIN: Policy = Policy {
@@ -86,11 +100,11 @@ const POLICIES: &[(Policy, &[usize])] = &[
 ];
 
 /// Every policy in a place and with a backend.
-pub(crate) fn policies_of(place: Place, backend: Backend) -> impl Iterator<Item = Setting> {
+pub(crate) fn policies_of(place: Place, backends: Backends) -> impl Iterator<Item = Setting> {
     POLICIES.iter().map(move |(policy, workers)| Setting {
         policy: *policy,
         place,
-        backend,
+        backends,
         workers,
     })
 }
@@ -98,6 +112,6 @@ pub(crate) fn policies_of(place: Place, backend: Backend) -> impl Iterator<Item 
 /// Every policy in every place and with every backend.
 pub(crate) fn settings() -> impl Iterator<Item = Setting> {
     let places = PLACES.iter().copied();
-    let both = places.flat_map(|place| backends().map(move |backend| (place, backend)));
-    both.flat_map(|(place, backend)| policies_of(place, backend))
+    let both = places.flat_map(|place| backends().map(move |backends| (place, backends)));
+    both.flat_map(|(place, backends)| policies_of(place, backends))
 }

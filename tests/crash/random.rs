@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::gate::{Answer, Outcome, Trap};
 use crate::history::in_parallel;
 use crate::life::Plan;
-use crate::matrix::{Place, Setting, backends, policies_of};
+use crate::matrix::{Place, Setting, backends_in_turn, policies_of};
 use crate::parent::Ended;
 use crate::world::World;
 
@@ -132,8 +132,8 @@ fn first_seed() -> u64 {
 fn check(place: Place) {
     let (first, n_seeds) = (first_seed(), number("FLOWDSL_CRASH_SEEDS").unwrap_or(SEEDS));
     eprintln!("{place:?}: {n_seeds} seeds from FLOWDSL_SEED={first}");
-    for backend in backends() {
-        let policies: Vec<Setting> = policies_of(place, backend).collect();
+    for backends in backends_in_turn() {
+        let policies: Vec<Setting> = policies_of(place, backends).collect();
         let histories = (0..n_seeds).map(|n| Random {
             setting: policies[n as usize % policies.len()],
             // Never zero, from which the dice would not move.
@@ -143,7 +143,7 @@ fn check(place: Place) {
         in_parallel(histories.collect(), |random: &Random| {
             killed.fetch_add(random.play(), Ordering::Relaxed);
         });
-        eprintln!("{place:?}, {backend:?}: {killed:?} lives were killed");
+        eprintln!("{place:?}, {backends:?}: {killed:?} lives were killed");
     }
 }
 

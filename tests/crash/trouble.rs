@@ -38,7 +38,7 @@ fn setting(workers: &'static [usize], restart: Restart) -> Setting {
             restart,
         },
         place: Place::Directory,
-        backend: Backend::Memory,
+        backends: &[Backend::Memory],
         workers,
     }
 }

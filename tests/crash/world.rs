@@ -118,7 +118,7 @@ impl World {
         let Setting {
             policy,
             place,
-            backend,
+            backends,
             workers,
         } = self.setting;
         let checkpoints = match place {
@@ -130,7 +130,7 @@ impl World {
             output: self.output(),
             checkpoints,
             policy,
-            backend,
+            backend: backends[self.lives % backends.len()],
             workers: workers[self.lives % workers.len()],
             plan,
         }
@@ -286,13 +286,8 @@ impl World {
             Vec::<PathBuf>::new()
         );
         // Databases of lives that were killed are removed by those behind them.
-        for work in [
-            self.checkpoints().join("work"),
-            self.temporary().join("flowdsl-work"),
-        ] {
-            let left = fs::read_dir(&work).into_iter().flatten().count();
-            assert_eq!(left, 0, "in {}", work.display());
-        }
+        let work = fs::read_dir(self.checkpoints().join("work"));
+        assert_eq!(work.into_iter().flatten().count(), 0, "databases are left");
     }
 }
 

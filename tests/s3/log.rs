@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use flowdsl::runtime::ids::{Epoch, KeyGroupCount, StageId, SubtaskId, WorkerIndex};
 use flowdsl::runtime::protocol::{
-    CheckpointKind, Keep, Manifest, RetentionFacts, SnapshotKind, StoredPlan, SubtaskSnapshot,
-    Verification, plan_cleanup,
+    CheckpointKind, Keep, Manifest, Phase, RetentionFacts, SnapshotKind, StoredPlan,
+    SubtaskSnapshot, Verification, plan_cleanup,
 };
 use flowdsl::runtime::storage::log::{
     ClaimRequest, LogWriter, Publication, claim, list_state, read_log,
@@ -89,6 +89,7 @@ fn clean_up(writer: &mut LogWriter) {
         log: writer.log(),
         objects: &objects,
         keep: Keep::Newest(NonZeroUsize::new(RETAINED).expect("some")),
+        phase: Phase::Running,
         generation: writer.generation(),
         open_epochs: &[],
         damaged: &BTreeSet::new(),

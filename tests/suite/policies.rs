@@ -250,3 +250,24 @@ fn at_least_once_loses_no_record_through_crashes() {
         "{least:?}: a record was lost"
     );
 }
+
+/// The crash tests: firing takes many turns, and where nothing is aligned the last barrier did not wait for
+/// it. What fired behind it was in no checkpoint any more.
+#[test]
+fn at_least_once_all_that_is_due_fires_before_the_last_barrier() {
+    const KEYS: usize = 20_000;
+    let seen = Collect::new();
+    let sink = seen.clone();
+    let job = Job::new("one window", move |flow| {
+        flow.source("numbers", Generator::new(KEYS as u64, |n| n))
+            .event_time(|_| 0_i64, Duration::ZERO)
+            .key_by(|n| *n)
+            .window(tumbling(Duration::from_secs(1)))
+            .aggregate(|a| a.count())
+            .sink(sink.clone());
+    });
+    let mut options = Options::new();
+    options.checkpoints.mode = CheckpointMode::AtLeastOnce;
+    job.run(options).expect("no fault");
+    assert_eq!(seen.take().len(), KEYS);
+}

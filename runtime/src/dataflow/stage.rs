@@ -120,18 +120,22 @@ where
         // A barrier that comes while the image before is still being copied waits for that, however
         // many pieces wait for the disk; in slices, so that the others on this worker go on.
         let mut barrier_waits = false;
-        loop {
+        'turn: loop {
             if !self.tick()? {
                 break;
             }
             // Without alignment, batches of later epochs wait in the same queue: the barrier does
-            // not wait for them.
+            // not wait for them. It waits for what is due, which may take several turns: what fires
+            // behind the last barrier is in no checkpoint.
             while self.parts.context.mode == CheckpointMode::AtLeastOnce
                 && has_passed(frontier, self.epoch)
                 && !frontier.is_empty()
                 && !self.copying.is_under_way()
                 && self.backend.is_settled()
             {
+                if !self.fire_and_advance(frontier)? {
+                    break 'turn;
+                }
                 self.barrier()?;
             }
             // Behind a backlog the watermark goes first, or under load nothing would fire before the

@@ -13,7 +13,7 @@ use super::start::Environment;
 use crate::dataflow::{Blueprint, Restored};
 use crate::error::Result;
 use crate::ids::{Epoch, KeyGroupCount, WorkerIndex};
-use crate::protocol::{Keep, SlotNumber, SnapshotRef};
+use crate::protocol::{Keep, Phase, SlotNumber, SnapshotRef};
 use crate::settings::Options;
 pub use crate::state::ChainLimits;
 use crate::state::{
@@ -92,7 +92,7 @@ impl Publisher {
 
     /// Deletes what need not stay.
     pub fn clean_up(&mut self) {
-        self.0.clean_up(self.0.keep);
+        self.0.clean_up(self.0.keep, Phase::Running);
     }
 }
 

@@ -9,7 +9,7 @@ use super::coordinator::{AttemptNumber, Event, Inside};
 use crate::dataflow::companion::Companion;
 use crate::error::{Error, Result};
 use crate::ids::Epoch;
-use crate::protocol::{Keep, Manifest, RetentionFacts, SlotNumber, plan_cleanup};
+use crate::protocol::{Keep, Manifest, Phase, RetentionFacts, SlotNumber, plan_cleanup};
 use crate::storage::cleanup;
 use crate::storage::log::{LogWriter, Publication, list_state};
 
@@ -25,7 +25,8 @@ pub(super) struct Publisher {
 enum Order {
     /// The outcome comes as an [`Inside::Published`].
     Publish(Box<Manifest>),
-    CleanUp(Keep),
+    /// For the last time, and keeping something else than before if that is said.
+    CleanUp(Option<Keep>),
 }
 
 /// What the publisher's thread works with.
@@ -56,10 +57,12 @@ impl Publisher {
                         let said = Inside::Published(manifest, outcome);
                         let _ = events.send(Event::Inside(attempt, said));
                         if published {
-                            parts.clean_up(parts.keep);
+                            parts.clean_up(parts.keep, Phase::Running);
                         }
                     }
-                    Order::CleanUp(keep) => parts.clean_up(keep),
+                    Order::CleanUp(keep) => {
+                        parts.clean_up(keep.unwrap_or(parts.keep), Phase::Over);
+                    }
                 }
             }
         };
@@ -76,12 +79,10 @@ impl Publisher {
         let _ = self.orders.send(Order::Publish(manifest));
     }
 
-    /// Cleans up once more if the end of the job changes what stays, and waits for what is being
-    /// deleted, but no longer than `patience`: everything is published and committed by now.
+    /// Cleans up once more, now that the workers have ended, and waits for what is being deleted, but no
+    /// longer than `patience`: everything is published and committed by now.
     pub(super) fn finish(self, keep: Option<Keep>, patience: Duration) {
-        if let Some(keep) = keep {
-            let _ = self.orders.send(Order::CleanUp(keep));
-        }
+        let _ = self.orders.send(Order::CleanUp(keep));
         drop(self.orders);
         if !self.thread.join_within(patience) {
             tracing::warn!(
@@ -99,14 +100,14 @@ impl Publisher {
 }
 
 impl PublisherParts {
-    pub(super) fn clean_up(&mut self, keep: Keep) {
-        if let Err(error) = self.try_clean_up(keep) {
+    pub(super) fn clean_up(&mut self, keep: Keep, phase: Phase) {
+        if let Err(error) = self.try_clean_up(keep, phase) {
             // What is left is deleted after the next checkpoint, or by the next run.
             tracing::warn!(%error, "old checkpoints could not be deleted");
         }
     }
 
-    fn try_clean_up(&mut self, keep: Keep) -> Result<()> {
+    fn try_clean_up(&mut self, keep: Keep, phase: Phase) -> Result<()> {
         let storage = Arc::clone(self.writer.storage());
         let objects = list_state(&*storage)?;
         let open: Vec<Epoch> = self.writer.unknown_epochs().collect();
@@ -114,6 +115,7 @@ impl PublisherParts {
             log: self.writer.log(),
             objects: &objects,
             keep,
+            phase,
             generation: self.writer.generation(),
             open_epochs: &open,
             damaged: &self.damaged,

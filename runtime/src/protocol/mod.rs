@@ -57,7 +57,7 @@ pub use recover::{
 };
 pub use restart::{During, Failure, FailureHistory, Restart, may_restart};
 pub use retention::{
-    CleanupPlan, JobEnd, Keep, RetentionFacts, keep_at_end, objects_of, plan_cleanup,
+    CleanupPlan, JobEnd, Keep, Phase, RetentionFacts, keep_at_end, objects_of, plan_cleanup,
 };
 pub use trigger::{
     Backlog, EndOfJob, Trigger, TriggerFacts, first_interval, interval_of, may_trigger,

@@ -25,6 +25,8 @@ pub struct RetentionFacts<'a> {
     pub objects: &'a [StateObject],
     /// Which checkpoints stay.
     pub keep: Keep,
+    /// Whether more checkpoints may follow.
+    pub phase: Phase,
     /// This run's generation.
     pub generation: Generation,
     /// Epochs in flight, and those whose publication has an unknown outcome.
@@ -43,6 +45,15 @@ pub enum Keep {
     Newest(NonZeroUsize),
     /// None: the job has ended, and its user wants none of them.
     Nothing,
+}
+
+/// Where a run stands that cleans up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// What was written for an epoch to come may be named by its manifest.
+    Running,
+    /// The workers have ended, and all that they wrote with: no manifest follows.
+    Over,
 }
 
 /// How a job ended that did not fail.
@@ -110,7 +121,7 @@ pub fn plan_cleanup(facts: &RetentionFacts<'_>) -> CleanupPlan {
         .collect();
     let unread_up_to = unread_up_to(facts.log);
     // Behind the end of a job nothing becomes of what was written for epochs that did not come.
-    let is_over = facts.keep == Keep::Nothing;
+    let is_over = facts.phase == Phase::Over;
     let object_may_go = |object: &&StateObject| {
         let is_open = object.epoch > newest.epoch && !is_over;
         !is_open

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::ids::{Epoch, Generation, StageId, SubtaskId, WorkerIndex};
 use crate::protocol::testing::bare_manifest;
 use crate::protocol::{
-    Keep, Location, Manifest, RetentionFacts, SlotContent, SnapshotKind, SnapshotRef,
+    Keep, Location, Manifest, Phase, RetentionFacts, SlotContent, SnapshotKind, SnapshotRef,
     SubtaskSnapshot, Verification, plan_cleanup,
 };
 use crate::storage::log::{
@@ -110,6 +110,7 @@ fn clean_up(writer: &mut LogWriter) -> Result<()> {
         log: writer.log(),
         objects: &objects,
         keep: Keep::Newest(NonZeroUsize::MIN),
+        phase: Phase::Running,
         generation: writer.generation(),
         open_epochs: &[],
         damaged: &BTreeSet::new(),
