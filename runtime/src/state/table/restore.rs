@@ -17,7 +17,7 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         let Some(span) = hashes.reduce(|span, hash| span.with(hash.first)) else {
             return;
         };
-        self.restore_expected(span, entries.len());
+        self.restore_expected(span, density_of(&entries, span), entries.len());
         self.span = Some(
             self.span
                 .map_or(span, |all| all.with(span.first).with(span.last)),
@@ -47,14 +47,12 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         }
     }
 
-    /// Readies the table for `count` entries in a span: those of a snapshot come in the order of their
-    /// hashes, and would crowd in segments that are to be split later.
-    fn restore_expected(&mut self, span: HashSpan, count: usize) {
-        let width = (span.last - span.first) as f64 + 1.0;
+    /// Readies the table for a frame of `count` entries in a span, where hashes are so dense: those of a
+    /// snapshot come in the order of their hashes, and would crowd in segments that are to be split later.
+    fn restore_expected(&mut self, span: HashSpan, density: f64, count: usize) {
         // A frame says nothing of hashes that are far from its own: those of one key's parts are close.
         let most = count as f64 * 16.0;
-        let expected =
-            |depth: u32| (count as f64 / width * 2.0_f64.powi(64 - depth as i32)).min(most);
+        let expected = |depth: u32| (density * 2.0_f64.powi(64 - depth as i32)).min(most);
         let mut hash = span.first;
         loop {
             let (index, depth) = loop {
@@ -104,6 +102,54 @@ impl<K: Key, V: State> KeyedTable<K, V> {
                     bucket += 1;
                 }
             }
+        }
+    }
+}
+
+/// Entries of a frame that are asked how dense its hashes are.
+const ASKED: usize = 64;
+
+/// How many entries there are for each hash, as far as a frame knows. A few of its entries may be far from
+/// the others: what stood at the end of a segment went on at its beginning, and what was about to change
+/// was copied first.
+fn density_of<K, V>(entries: &[(u64, K, V)], span: HashSpan) -> f64 {
+    let per_hash = |count: usize, width: u64| count as f64 / (width as f64 + 1.0);
+    let step = entries.len() / ASKED;
+    if step == 0 {
+        return per_hash(entries.len(), span.last - span.first);
+    }
+    let mut asked: [u64; ASKED] = std::array::from_fn(|at| entries[at * step].0);
+    asked.sort_unstable();
+    let (from, to) = (ASKED / 8, ASKED - ASKED / 8);
+    per_hash((to - from) * step, asked[to] - asked[from])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame of hashes of this distance, of which some stand elsewhere.
+    fn density(count: usize, distance: u64, elsewhere: usize) -> f64 {
+        let mut entries: Vec<_> = (0..count as u64)
+            .map(|at| (at * distance, (), ()))
+            .collect();
+        for (at, entry) in entries.iter_mut().take(elsewhere).enumerate() {
+            entry.0 = u64::MAX / 2 - at as u64;
+        }
+        density_of(
+            &entries,
+            HashSpan {
+                first: 0,
+                last: u64::MAX / 2,
+            },
+        )
+    }
+
+    #[test]
+    fn a_few_entries_that_stand_elsewhere_do_not_make_a_frame_sparse() {
+        for elsewhere in [0, 1, 20, 100] {
+            let density = density(1_024, 1 << 40, elsewhere) * 2.0_f64.powi(40);
+            assert!((0.85..1.15).contains(&density), "{elsewhere}: {density}");
         }
     }
 }
