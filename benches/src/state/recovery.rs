@@ -7,8 +7,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flowdsl::Environment;
 use flowdsl::prelude::*;
+use flowdsl::{Environment, StateBackend};
 use rustc_hash::FxHashMap;
 
 use crate::job::{Sum, counts};
@@ -22,11 +22,12 @@ pub(crate) fn heading() -> String {
 }
 
 /// Measures and prints a row.
-pub(crate) fn measure(keys: u64, workers: usize, turns: usize) {
+pub(crate) fn measure(keys: u64, workers: usize, turns: usize, backend: &StateBackend) {
     let dir = tempfile::tempdir().expect("a temporary directory can be made");
     let options = Options::new()
         .workers(workers)
         .checkpoint_dir(dir.path())
+        .backend(backend.clone())
         .without_checkpoints();
     fill(&options, keys);
     let (mut ours, mut plain, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
