@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flowdsl::prelude::*;
-use flowdsl::runtime::metrics::MetricsSnapshot;
+use flowdsl::runtime::metrics::{Metrics, MetricsSnapshot};
 use flowdsl::{Environment, StateBackend};
 
 use crate::job::{Sum, counts, hash};
@@ -102,25 +102,41 @@ fn run(plan: &Plan<'_>, backend: &StateBackend, interval: Option<u64>) -> Measur
     };
     let environment = Environment::default();
     let metrics = environment.metrics.clone();
+    // The last checkpoint, which writes what changed since the one before, is beside the question.
     let watch = thread::spawn(move || {
-        loop {
-            let read = metrics.snapshot().records_in;
-            if read >= keys {
-                return (read, Instant::now(), process::cpu());
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
+        let begin = wait_for(&metrics, keys);
+        (begin, wait_for(&metrics, keys + measured))
     });
     let report = job
         .run_in(&options, &environment)
         .expect("the job runs to its end");
-    let (end, cpu) = (Instant::now(), process::cpu());
-    let (read, begin, cpu_before) = watch.join().expect("the watch does not panic");
-    let records = (keys + measured - read) as f64;
+    let (begin, end) = watch.join().expect("the watch does not panic");
+    let records = (end.read - begin.read) as f64;
     Measured {
-        rate: records / end.duration_since(begin).as_secs_f64(),
-        cpu: (cpu - cpu_before).as_nanos() as f64 / records,
+        rate: records / end.at.duration_since(begin.at).as_secs_f64(),
+        cpu: (end.cpu - begin.cpu).as_nanos() as f64 / records,
         sum: sum.total(),
         metrics: report.metrics,
+    }
+}
+
+/// A moment of a run.
+struct Moment {
+    read: u64,
+    at: Instant,
+    cpu: Duration,
+}
+
+fn wait_for(metrics: &Metrics, records: u64) -> Moment {
+    loop {
+        let read = metrics.snapshot().records_in;
+        if read >= records {
+            return Moment {
+                read,
+                at: Instant::now(),
+                cpu: process::cpu(),
+            };
+        }
+        thread::sleep(Duration::from_millis(1));
     }
 }
