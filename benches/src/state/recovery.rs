@@ -7,45 +7,55 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flowdsl::Environment;
 use flowdsl::prelude::*;
+use flowdsl::{Environment, StateBackend};
 use rustc_hash::FxHashMap;
 
 use crate::job::{Sum, counts};
+use crate::{budget, process};
 
 pub(crate) fn heading() -> String {
     [
-        "                 |  bytes  | first record behind  plain loop |",
-        "    keys workers |    M    |         s    s      |     s    | ratio",
+        "                      |  bytes  | first record behind | plain loop |       | cpu s             |",
+        "    keys workers  MiB |    M    |          s          |     s      | ratio |  ours  plain loop |",
     ]
     .join("\n")
 }
 
 /// Measures and prints a row.
-pub(crate) fn measure(keys: u64, workers: usize, turns: usize) {
+pub(crate) fn measure(keys: u64, workers: usize, turns: usize, backend: &StateBackend) {
     let dir = tempfile::tempdir().expect("a temporary directory can be made");
     let options = Options::new()
         .workers(workers)
         .checkpoint_dir(dir.path())
+        .backend(backend.clone())
         .without_checkpoints();
     fill(&options, keys);
     let (mut ours, mut plain, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut our_cpu, mut plain_cpu) = (Vec::new(), Vec::new());
     let mut bytes = 0;
     for _ in 0..turns {
+        let begin = process::cpu();
         let first = come_back(&options);
+        let middle = process::cpu();
         let (read, took) = plain_loop(dir.path(), keys);
+        our_cpu.push((middle - begin).as_secs_f64());
+        plain_cpu.push((process::cpu() - middle).as_secs_f64());
         bytes = read;
         ours.push(first.as_secs_f64());
         plain.push(took.as_secs_f64());
         ratios.push(first.as_secs_f64() / took.as_secs_f64());
     }
     println!(
-        "{:>6.1} M {workers:>7} | {:>7.1} | {:>19.3} | {:>8.3} | {:>5.2}",
+        "{:>6.1} M {workers:>7} {:>4} | {:>7.1} | {:>19.3} | {:>10.3} | {:>5.2} | {:>5.2} {:>11.2} |",
         keys as f64 / 1e6,
+        budget(backend).unwrap_or(0) >> 20,
         bytes as f64 / 1e6,
         median(ours),
         median(plain),
         median(ratios),
+        median(our_cpu),
+        median(plain_cpu),
     );
 }
 

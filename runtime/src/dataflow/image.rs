@@ -115,6 +115,7 @@ impl Encoded {
             epoch: snapshot.epoch,
             store: &snapshot.store,
             part: self.refs.len() as u32,
+            metrics: &snapshot.metrics,
         };
         // Also where the frames could not be written: the stage waits for it.
         match snapshot.backend.store_image(&taking, settled) {

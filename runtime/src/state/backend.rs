@@ -16,6 +16,7 @@ use super::store::StateStore;
 use crate::error::Error;
 use crate::error::Result;
 use crate::ids::{Epoch, KeyGroupCount, KeyGroupRange, SubtaskId};
+use crate::metrics::Metrics;
 use crate::protocol::{SnapshotKind, SnapshotRef};
 use crate::settings::StateBackend;
 #[cfg(feature = "rocksdb")]
@@ -267,6 +268,8 @@ pub(crate) struct Taking<'a> {
     pub(crate) store: &'a StateStore,
     /// The number of the first part that is free.
     pub(crate) part: u32,
+    /// Who counts what is written.
+    pub(crate) metrics: &'a Metrics,
 }
 
 impl StageBackend {
@@ -314,6 +317,7 @@ impl StageBackend {
                     epoch: taking.epoch,
                     store: taking.store,
                     part: taking.part,
+                    metrics: taking.metrics,
                 };
                 store.snapshot(&upload, settled)
             }

@@ -6,6 +6,7 @@ use super::stage::{Stage, stage};
 use crate::error::Result;
 use crate::ids::{Epoch, Generation, StageId, SubtaskId, WorkerIndex};
 use crate::key::hash_of;
+use crate::metrics::Metrics;
 use crate::protocol::{SnapshotKind, SnapshotRef};
 use crate::settings::StateBackend;
 use crate::state::restore::Former;
@@ -176,6 +177,7 @@ impl<L: KeyedLogic> Team<L> {
                 epoch: self.epoch,
                 store: &self.store,
                 part: 1,
+                metrics: &Metrics::new(),
             };
             let image = home.store_image(&taking, || {});
             let chain = &mut self.chains[worker];

@@ -9,6 +9,7 @@ use super::encode::corrupt;
 use super::store::{Store, of_rocksdb};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, SubtaskId};
+use crate::metrics::Metrics;
 use crate::protocol::{SnapshotKind, SnapshotRef};
 use crate::state::StateStore;
 use crate::storage::WorkDir;
@@ -20,6 +21,8 @@ pub(crate) struct Upload<'a> {
     pub(crate) store: &'a StateStore,
     /// The number of the first part that is free.
     pub(crate) part: u32,
+    /// Who counts the bytes.
+    pub(crate) metrics: &'a Metrics,
 }
 
 impl Store {
@@ -57,8 +60,10 @@ impl Store {
                 subtask,
                 epoch,
                 store,
+                metrics,
                 ..
             } = upload;
+            metrics.add_state_written(bytes.len() as u64);
             store.write_foreign(subtask, *epoch, upload.part + part, kind, bytes)
         };
         let catalogue = bitcode::serialize(&names)

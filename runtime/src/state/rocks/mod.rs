@@ -14,6 +14,7 @@
 
 mod aside;
 mod cache;
+mod changes;
 mod encode;
 mod files;
 mod store;

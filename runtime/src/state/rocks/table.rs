@@ -17,7 +17,7 @@ use std::sync::Arc;
 use self::image::Frozen;
 use super::aside::Aside;
 use super::cache::{Cache, Change, Entry};
-use super::encode::{prefix_of, put, put_key, take};
+use super::encode::{prefix_of, put_key, take};
 use super::store::{Store, of_rocksdb};
 use crate::error::Result;
 use crate::key::{Key, hash_of};
@@ -410,29 +410,6 @@ impl<K: Key, V: State> RocksTable<K, V> {
         self.popped = pop::Popped::default();
         self.account();
     }
-}
-
-/// Encodes an entry: its whole key, and its value if it is not removed.
-fn encode<K: Key, V: State>(
-    prefix: &[u8],
-    entry: &Entry<K, V>,
-    extra: Option<Extra<V>>,
-    key: &mut Vec<u8>,
-    value: &mut Vec<u8>,
-) -> Result<()> {
-    put_key(prefix, hash_of(&entry.key), &entry.key, key)?;
-    entry
-        .value
-        .as_ref()
-        .map_or(Ok(()), |stored| encode_value(stored, extra, value))
-}
-
-fn encode_value<V: State>(value: &V, extra: Option<Extra<V>>, bytes: &mut Vec<u8>) -> Result<()> {
-    put(value, bytes)?;
-    if let Some(extra) = extra {
-        (extra.save)(value, bytes);
-    }
-    Ok(())
 }
 
 fn decode<V: State>(bytes: &[u8], extra: Option<Extra<V>>) -> Result<V> {

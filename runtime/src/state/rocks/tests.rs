@@ -11,6 +11,7 @@ use super::{RocksTable, Settings, Store, Stores, Upload};
 use crate::error::ErrorKind;
 use crate::ids::{Epoch, Generation, StageId, SubtaskId, WorkerIndex};
 use crate::key::hash_of;
+use crate::metrics::Metrics;
 use crate::protocol::{Location, SnapshotKind, SnapshotRef};
 use crate::state::StateStore;
 use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
@@ -174,6 +175,7 @@ impl Run {
             epoch: self.epoch,
             store: &self.world.state(),
             part: 0,
+            metrics: &Metrics::new(),
         };
         let refs = self.store.snapshot(&upload, || {});
         self.snapshot = Some((refs.expect("a snapshot is stored"), frozen));

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use rocksdb::WriteBatch;
 
 use super::super::cache::{Change, Entry};
+use super::super::changes::Changes;
 use super::super::encode::{parse, put_key, range_of, take};
 use super::super::store::{Store, of_rocksdb};
-use super::{Below, RocksTable, decode, encode_value};
+use super::{Below, RocksTable, decode};
 use crate::error::Result;
-use crate::key::{Key, hash_of};
+use crate::key::Key;
 use crate::state::State;
 use crate::state::span::HashSpan;
 use crate::state::tables::Extra;
@@ -79,20 +80,11 @@ impl<K: Key, V: State> RocksPiece<K, V> {
     }
 
     fn try_write(&self) -> Result<()> {
-        let mut batch = WriteBatch::default();
-        let (mut key, mut value) = (Vec::new(), Vec::new());
-        for (k, v) in &self.entries {
-            key.clear();
-            value.clear();
-            put_key(&self.prefix, hash_of(k), k, &mut key)?;
-            if let Some(v) = v {
-                encode_value(v, self.extra, &mut value)?;
-                batch.put(&key, &value);
-            } else {
-                batch.delete(&key);
-            }
+        let mut changes = Changes::default();
+        for (key, value) in &self.entries {
+            changes.push(&self.prefix, (key, value.as_ref()), self.extra)?;
         }
-        self.store.write(batch)
+        self.store.write(changes.in_order())
     }
 }
 

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rocksdb::WriteBatch;
-
 use super::super::cache::{Change, Entry};
-use super::{Below, RocksTable, encode};
+use super::super::changes::Changes;
+use super::{Below, RocksTable};
 use crate::error::Result;
 use crate::key::Key;
 use crate::state::State;
@@ -49,8 +48,8 @@ impl<K: Key, V: State> RocksTable<K, V> {
         if self.stuck {
             return Ok(());
         }
-        let mut batch = WriteBatch::default();
-        let (mut key, mut value) = (Vec::new(), Vec::new());
+        let mut changes = Changes::default();
+        let mut encoded = None;
         let mut steps = 2 * self.cache.buckets();
         while count > 0 && steps > 0 {
             steps -= 1;
@@ -65,13 +64,8 @@ impl<K: Key, V: State> RocksTable<K, V> {
                 if !settled {
                     continue;
                 }
-                key.clear();
-                value.clear();
-                encode(&self.prefix, entry, self.extra, &mut key, &mut value)?;
-                match &entry.value {
-                    Some(_) => batch.put(&key, &value),
-                    None => batch.delete(&key),
-                }
+                let change = (&entry.key, entry.value.as_ref());
+                encoded = Some(changes.push(&self.prefix, change, self.extra)?);
                 self.below = self.below.max(Below::Known);
             }
             let Some(evicted) = self.cache.remove(at) else {
@@ -85,10 +79,10 @@ impl<K: Key, V: State> RocksTable<K, V> {
             count -= 1;
         }
         self.stuck = count > 0 && !settled;
-        if !key.is_empty() {
-            self.saw(key.len() + value.len());
+        if let Some(encoded) = encoded {
+            self.saw(encoded);
         }
-        self.store.write(batch)
+        self.store.write(changes.in_order())
     }
 
     /// Bytes that an entry in the cache takes, about.
