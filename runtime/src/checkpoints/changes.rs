@@ -25,9 +25,9 @@ pub enum StateChange {
     /// It is in both, and not the same.
     Changed {
         /// As it was.
-        before: StateEntry,
+        before: Box<StateEntry>,
         /// As it is.
-        after: StateEntry,
+        after: Box<StateEntry>,
     },
 }
 
@@ -87,7 +87,10 @@ impl Iterator for StateChanges<'_> {
             let after = after.next.take_if(|_| order.is_ge());
             let change = match (before, after) {
                 (Some(before), Some(after)) if before.says_the_same(&after) => continue,
-                (Some(before), Some(after)) => StateChange::Changed { before, after },
+                (Some(before), Some(after)) => StateChange::Changed {
+                    before: Box::new(before),
+                    after: Box::new(after),
+                },
                 (Some(before), None) => StateChange::Removed(before),
                 (None, Some(after)) => StateChange::Added(after),
                 (None, None) => return None,
