@@ -2,6 +2,7 @@
 
 mod commits;
 mod damage;
+mod databases;
 mod edges;
 mod failed_checkpoints;
 mod flights;

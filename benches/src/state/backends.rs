@@ -114,7 +114,7 @@ fn run(plan: &Plan<'_>, backend: &StateBackend, interval: Option<u64>) -> Measur
     let records = (end.read - begin.read) as f64;
     Measured {
         rate: records / end.at.duration_since(begin.at).as_secs_f64(),
-        cpu: (end.cpu - begin.cpu).as_nanos() as f64 / records,
+        cpu: end.cpu.saturating_sub(begin.cpu).as_nanos() as f64 / records,
         sum: sum.total(),
         metrics: report.metrics,
     }

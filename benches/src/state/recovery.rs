@@ -39,8 +39,8 @@ pub(crate) fn measure(keys: u64, workers: usize, turns: usize, backend: &StateBa
         let first = come_back(&options);
         let middle = process::cpu();
         let (read, took) = plain_loop(dir.path(), keys);
-        our_cpu.push((middle - begin).as_secs_f64());
-        plain_cpu.push((process::cpu() - middle).as_secs_f64());
+        our_cpu.push(middle.saturating_sub(begin).as_secs_f64());
+        plain_cpu.push(process::cpu().saturating_sub(middle).as_secs_f64());
         bytes = read;
         ours.push(first.as_secs_f64());
         plain.push(took.as_secs_f64());
