@@ -3,6 +3,7 @@
 mod commits;
 mod compaction;
 mod damage;
+mod databases;
 mod edges;
 mod failed_checkpoints;
 mod flights;

@@ -4,10 +4,31 @@ use flowdsl::{RocksDbSettings, StateBackend};
 
 /// RocksDB with so little memory that state comes and goes all the time.
 pub fn tiny_rocksdb() -> StateBackend {
+    in_rocksdb(64 << 10)
+}
+
+/// RocksDB with so much memory, if this program was built with it.
+///
+/// # Panics
+///
+/// If it is missing where all backends are required.
+pub fn rocksdb(memory_budget: usize) -> Option<StateBackend> {
+    let backend = in_rocksdb(memory_budget);
+    is_built_in(&backend).then_some(backend)
+}
+
+fn in_rocksdb(memory_budget: usize) -> StateBackend {
     StateBackend::RocksDb(RocksDbSettings {
-        memory_budget: 64 << 10,
+        memory_budget,
         work_dir: None,
     })
+}
+
+fn is_built_in(backend: &StateBackend) -> bool {
+    let required = std::env::var_os("FLOWDSL_REQUIRE_ALL").is_some();
+    let is_available = backend.is_available();
+    assert!(is_available || !required, "{backend:?} is not built in");
+    is_available
 }
 
 /// The backends that this program was built with. Where everything is to be tested
@@ -21,14 +42,7 @@ pub fn tiny_rocksdb() -> StateBackend {
 /// If a backend is missing where all are required.
 pub fn backends() -> Vec<StateBackend> {
     let all = [StateBackend::Memory, tiny_rocksdb()];
-    let required = std::env::var_os("FLOWDSL_REQUIRE_ALL").is_some();
-    all.into_iter()
-        .filter(|backend| {
-            let is_available = backend.is_available();
-            assert!(is_available || !required, "{backend:?} is not built in");
-            is_available
-        })
-        .collect()
+    all.into_iter().filter(is_built_in).collect()
 }
 
 /// Backends for runs one after the other: each one throughout, and every change between two.

@@ -11,10 +11,6 @@ use super::walk::StateEntries;
 use crate::error::Result;
 
 /// A difference.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a difference is looked at as it comes, and seldom kept"
-)]
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum StateChange {

@@ -25,13 +25,18 @@ struct Changed {
 }
 
 impl Changes {
-    /// Adds an entry, with its value if it is not removed. The length of its encoding is returned.
+    /// The bytes of all encodings.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Adds an entry, with its value if it is not removed.
     pub(super) fn push<K: Key, V: State>(
         &mut self,
         prefix: &[u8],
         (key, value): (&K, Option<&V>),
         extra: Option<Extra<V>>,
-    ) -> Result<usize> {
+    ) -> Result<()> {
         let begin = self.bytes.len();
         put_key(prefix, hash_of(key), key, &mut self.bytes)?;
         let end = self.bytes.len();
@@ -45,7 +50,7 @@ impl Changes {
             key: begin..end,
             value: value.is_some().then_some(end..self.bytes.len()),
         });
-        Ok(self.bytes.len() - begin)
+        Ok(())
     }
 
     /// All of them, as one batch.

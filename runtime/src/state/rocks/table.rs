@@ -55,8 +55,11 @@ pub(crate) struct RocksTable<K, V> {
     stuck: bool,
     /// Bytes of the cache that the store knows of.
     accounted: usize,
-    /// Mean bytes of an encoded entry, of those that went in or out.
+    /// Mean bytes of an encoded entry, of samples.
     encoded: usize,
+    /// Entries that have come since the last sample, and the bucket that was then looked at.
+    unsampled: usize,
+    sampled: usize,
     lookup: Lookup,
 }
 
@@ -102,6 +105,8 @@ impl<K: Key, V: State> RocksTable<K, V> {
             stuck: false,
             accounted: 0,
             encoded: 0,
+            unsampled: 0,
+            sampled: 0,
             lookup: Lookup::default(),
         }
     }

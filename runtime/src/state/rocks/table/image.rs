@@ -108,7 +108,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
         if self.frozen.is_done() {
             return None;
         }
-        let budget = budget.max(1);
+        let budget = self.piece(budget.max(1));
         let mut entries = std::mem::take(&mut self.frozen.copied);
         let buckets = self.cache.buckets();
         let mut looks = budget.saturating_mul(LOOKS);

@@ -10,6 +10,13 @@ use crate::error::Result;
 use crate::key::Key;
 use crate::state::State;
 
+/// Bytes of changes that are written to RocksDB at once, about.
+const WRITTEN: usize = 1 << 20;
+/// Pieces of a frozen image together take about a quarter of the budget, as so many may be on their way.
+const PIECES: usize = 64;
+/// Buckets that are looked at for a sample.
+const SAMPLED: usize = 64;
+
 /// Records that are taken in at once, at most and at least.
 const BLOCK: std::ops::RangeInclusive<usize> = 16..=4_096;
 
@@ -19,8 +26,15 @@ impl<K: Key, V: State> RocksTable<K, V> {
         (self.store.budget() / 4 / self.cost()).clamp(*BLOCK.start(), *BLOCK.end())
     }
 
+    /// The entries of a piece of the frozen image: as many as asked for, unless they are large.
+    pub(super) fn piece(&self, wanted: usize) -> usize {
+        let most = self.store.budget() / PIECES / self.cost();
+        wanted.min(most.max(*BLOCK.start()))
+    }
+
     /// Makes room for entries, by evicting others where the budget is used up.
     pub(super) fn make_room(&mut self, count: usize) {
+        self.sample(count);
         let cost = self.cost();
         let excess = self.store.excess(count * cost) / cost;
         let most = self.cache.len().saturating_sub(*BLOCK.start());
@@ -49,7 +63,6 @@ impl<K: Key, V: State> RocksTable<K, V> {
             return Ok(());
         }
         let mut changes = Changes::default();
-        let mut encoded = None;
         let mut steps = 2 * self.cache.buckets();
         while count > 0 && steps > 0 {
             steps -= 1;
@@ -65,7 +78,11 @@ impl<K: Key, V: State> RocksTable<K, V> {
                     continue;
                 }
                 let change = (&entry.key, entry.value.as_ref());
-                encoded = Some(changes.push(&self.prefix, change, self.extra)?);
+                changes.push(&self.prefix, change, self.extra)?;
+                if changes.len() >= WRITTEN {
+                    let full = std::mem::take(&mut changes);
+                    self.store.write(full.in_order())?;
+                }
                 self.below = self.below.max(Below::Known);
             }
             let Some(evicted) = self.cache.remove(at) else {
@@ -79,9 +96,6 @@ impl<K: Key, V: State> RocksTable<K, V> {
             count -= 1;
         }
         self.stuck = count > 0 && !settled;
-        if let Some(encoded) = encoded {
-            self.saw(encoded);
-        }
         self.store.write(changes.in_order())
     }
 
@@ -95,12 +109,37 @@ impl<K: Key, V: State> RocksTable<K, V> {
         }
     }
 
+    /// Looks how long some entry is, each time that so many have come as are taken in at once at least.
+    /// What is in the cache may have grown since it came, and none of it may ever have been encoded.
+    fn sample(&mut self, coming: usize) {
+        if !std::mem::needs_drop::<(K, V)>() {
+            return;
+        }
+        self.unsampled += coming;
+        if self.unsampled < *BLOCK.start() && self.encoded > 0 {
+            return;
+        }
+        self.unsampled = 0;
+        let buckets = self.cache.buckets();
+        for _ in 0..SAMPLED.min(buckets) {
+            self.sampled = (self.sampled + 1) % buckets;
+            if let Some(entry) = self.cache.pass(self.sampled) {
+                let mut one = Changes::default();
+                let entry = (&entry.key, entry.value.as_ref());
+                if one.push(&self.prefix, entry, self.extra).is_ok() {
+                    self.saw(one.len());
+                }
+                return;
+            }
+        }
+    }
+
     /// Notes the length of an encoded entry.
     pub(super) fn saw(&mut self, encoded: usize) {
         self.encoded = if self.encoded == 0 {
             encoded
         } else {
-            (self.encoded * 7 + encoded) / 8
+            (self.encoded * 15 + encoded) / 16
         };
     }
 
