@@ -147,7 +147,8 @@ fn a_restored_job_is_unhealthy_until_its_first_checkpoint_is_complete() {
     harness.settle().expect("no fault");
     harness.crash();
 
-    let mut options = Options::new().checkpoint_interval(Duration::from_secs(1_000));
+    // So long that the time which goes on below never makes a checkpoint due.
+    let mut options = Options::new().checkpoint_interval(Duration::from_secs(1_000_000));
     options.checkpoints.first_within = Some(Duration::from_secs(30));
     harness.start_with(&job, options);
     input.push(2);

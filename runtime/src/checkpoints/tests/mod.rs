@@ -86,7 +86,7 @@ fn the_changes_between_two_checkpoints_make_the_later_of_the_earlier() {
 }
 
 #[test]
-fn a_walk_reads_the_objects_hardly_more_than_once() {
+fn a_walk_reads_no_byte_of_a_small_object_twice() {
     let (stored, _) = chained(7, 1, 12_000);
     let bytes = stored.file_bytes();
     assert!(stored.objects() > 5, "{} objects", stored.objects());
