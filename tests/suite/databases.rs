@@ -8,45 +8,61 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use flowdsl::prelude::*;
+use flowdsl::testing::{Harness, Input};
 use flowdsl::{Environment, JobHandle, Outcome, RocksDbSettings, StateBackend};
 use flowdsl_tests::backends::rocksdb;
 
 const KEYS: u64 = 20_000;
 
-/// Counts each key twice, or up to where `at` stops it. `at` is called with the number of each result of the
-/// run, when the databases are open.
-///
-/// How it ended, and how many keys it counted for the second time.
-fn run(options: &Options, at: impl Fn(u64, &JobHandle) + Send + Sync + 'static) -> (Outcome, u64) {
+/// Counts how often each key is in the input; `at` is called with the number of each result of the
+/// run, when the databases are open. How it ended, and what it counted.
+fn run(
+    options: &Options,
+    input: &Input<u64>,
+    at: impl Fn(u64, &JobHandle) + Send + Sync + 'static,
+) -> (Outcome, Vec<u64>) {
     let environment = Environment::default();
-    let (at, handle) = (Arc::new(at), environment.handle.clone());
+    let (at, handle, input) = (Arc::new(at), environment.handle.clone(), input.clone());
     let counts = Collect::new();
     let seen = counts.clone();
     let job = Job::new("counts", move |flow| {
         let (at, handle) = (Arc::clone(&at), handle.clone());
         let results = AtomicU64::new(0);
-        flow.source("numbers", Generator::new(2 * KEYS, |i| i))
-            .key_by(|n| n % KEYS)
+        flow.source("numbers", input.clone())
+            .key_by(|n| *n)
             .fold(0_u64, |count, _| *count += 1)
             .inspect(move |_| at(results.fetch_add(1, Ordering::Relaxed) + 1, &handle))
             .map(|count| count.value)
             .sink(counts.clone());
     });
     let report = job.run_in(options, &environment).expect("the job runs");
-    let twos = seen.take().into_iter().filter(|count| *count == 2);
-    (report.outcome, twos.count() as u64)
+    (report.outcome, seen.take())
 }
 
-/// Counts each key once, and stops soon. The number of keys that were counted twice by then.
-fn half(options: &Options, at_last: impl Fn() + Send + Sync + 'static) -> u64 {
-    let (outcome, twos) = run(options, move |n, handle| {
+/// Counts each key once, and stops. The input, which goes on.
+fn first_half(options: &Options, at_last: impl Fn() + Send + Sync + 'static) -> Input<u64> {
+    let input = Harness::new().input::<u64>();
+    input.push_all(0..KEYS);
+    let end = run(options, &input, move |n, handle| {
         if n == KEYS {
             at_last();
             handle.stop();
         }
     });
-    assert_eq!(outcome, Outcome::Stopped);
-    twos
+    assert_eq!(end, (Outcome::Stopped, vec![1; KEYS as usize]));
+    input
+}
+
+/// Counts each key once more.
+fn second_half(
+    options: &Options,
+    input: &Input<u64>,
+    at: impl Fn(u64) + Send + Sync + 'static,
+) {
+    input.push_all(0..KEYS);
+    input.finish();
+    let end = run(options, input, move |n, _| at(n));
+    assert_eq!(end, (Outcome::Finished, vec![2; KEYS as usize]));
 }
 
 /// The files below a directory.
@@ -85,7 +101,7 @@ fn a_database_on_the_disk_of_its_checkpoints_begins_with_links_and_leaves_the_fi
         .checkpoint_dir(dir.path())
         .without_checkpoints()
         .backend(backend);
-    let counted = half(&options, || {});
+    let input = first_half(&options, || {});
     let (work, state) = (dir.path().join("work"), dir.path().join("state"));
     assert_eq!(files(&work), Vec::<PathBuf>::new());
     let stored = files(&state);
@@ -96,11 +112,10 @@ fn a_database_on_the_disk_of_its_checkpoints_begins_with_links_and_leaves_the_fi
 
     let found = Arc::new(Mutex::new(None));
     let at_first = Arc::clone(&found);
-    let end = run(&options, move |_, _| {
+    second_half(&options, &input, move |_| {
         let mut found = at_first.lock().expect("nobody panics");
         found.get_or_insert_with(|| inodes(&files(&work), "sst"));
     });
-    assert_eq!(end, (Outcome::Finished, KEYS - counted));
     let tables = found.lock().expect("nobody panics").take();
     let tables = tables.expect("there were records left");
     let objects = inodes(&stored, "file");
@@ -139,16 +154,16 @@ fn what_a_killed_run_left_in_the_work_directory_goes_and_what_others_have_there_
     let name_of = |options: &Options| {
         let name = Arc::new(Mutex::new(None));
         let (seen, place) = (Arc::clone(&name), work.clone());
-        let counted = half(options, move || {
+        let input = first_half(options, move || {
             let dir = only_dir(&place);
             assert!(!files(&dir).is_empty(), "the run has a database there");
             *seen.lock().expect("nobody panics") = Some(dir);
         });
         let name = name.lock().expect("nobody panics").take();
-        (name.expect("the run has seen it"), counted)
+        (name.expect("the run has seen it"), input)
     };
     let (options, others) = (options_of("ours"), options_of("theirs"));
-    let ((mine, counted), (theirs, _)) = (name_of(&options), name_of(&others));
+    let ((mine, input), (theirs, _)) = (name_of(&options), name_of(&others));
     assert!(!mine.exists() && !theirs.exists());
     // `kill -9` leaves them.
     let no_run = work.join("notes");
@@ -157,10 +172,9 @@ fn what_a_killed_run_left_in_the_work_directory_goes_and_what_others_have_there_
         fs::write(dir.join("db/000001.sst"), b"left").expect("written");
     }
     let (stale, kept) = (mine.clone(), [theirs.clone(), no_run.clone()]);
-    let end = run(&options, move |_, _| {
+    second_half(&options, &input, move |_| {
         assert!(!stale.exists(), "before the first result");
         assert!(kept.iter().all(|dir| dir.join("db/000001.sst").exists()));
     });
-    assert_eq!(end, (Outcome::Finished, KEYS - counted));
     assert!(theirs.exists() && no_run.exists());
 }

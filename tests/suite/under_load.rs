@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use flowdsl::prelude::*;
 use flowdsl::runtime::storage::MemoryStorage;
+use flowdsl::testing::Harness;
 use flowdsl::{Environment, JobHandle, Outcome};
 use flowdsl_runtime::connector::{
     Barrier, PendingCommit, Sink, SinkContext, SinkGuarantee, SinkWriter,
@@ -140,11 +141,15 @@ fn a_state_of_many_pieces_is_whole_after_a_restart() {
     let (storage, handle) = (Arc::new(MemoryStorage::new()), JobHandle::new());
     let (counts, stop) = (Collect::new(), handle.clone());
     let seen = counts.clone();
+    // An input of a test ends when the test says so: the stop never comes too late.
+    let numbers = Harness::new().input::<u64>();
+    numbers.push_all(0..KEYS + KEYS / 2);
+    let input = numbers.clone();
     let job = Job::new("many keys", move |flow| {
         let stop = stop.clone();
-        flow.source("numbers", Generator::new(2 * KEYS, |i| i))
+        flow.source("numbers", input.clone())
             .inspect(move |n| {
-                if *n == KEYS + KEYS / 2 {
+                if *n == KEYS + KEYS / 2 - 1 {
                     stop.stop();
                 }
             })
@@ -164,6 +169,8 @@ fn a_state_of_many_pieces_is_whole_after_a_restart() {
         report.expect("the job runs").outcome
     };
     assert_eq!(run(handle), Outcome::Stopped);
+    numbers.push_all(KEYS + KEYS / 2..2 * KEYS);
+    numbers.finish();
     assert_eq!(run(JobHandle::new()), Outcome::Finished);
     let seen = seen.take();
     let of = |count| seen.iter().filter(|seen| **seen == count).count() as u64;

@@ -1,11 +1,11 @@
-//! What the compiler says of mistakes, one case a rule: `ui/<theme>/<case>.rs`, with `ui/pass` for
+//! What the compiler says of mistakes, one case a rule: `<theme>/<case>.rs`, with `pass` for
 //! what must compile.
 //!
 //! Each failing case begins with lines `//~ text`: what must be in the compiler's output, whichever
 //! release it is. rustc's own words change from release to release: the whole output is compared
 //! with the case's `.stderr` on the release that those were written for, and on no other.
 //!
-//! After a change of a message: `TRYBUILD=overwrite cargo test -p flowdsl-tests --test ui`, then
+//! After a change of a message: `TRYBUILD=overwrite cargo test -p flowdsl-tests-ui`, then
 //! read what `git diff` shows as a user would read it.
 
 use std::fmt::Write as _;
@@ -22,7 +22,7 @@ const WRITE_DOWN: &str = "FLOWDSL_UI_WRITE_DOWN";
 #[test]
 fn flows_without_mistakes_compile() {
     if std::env::var_os(WRITE_DOWN).is_none() {
-        trybuild::TestCases::new().pass("ui/pass/*.rs");
+        trybuild::TestCases::new().pass("pass/*.rs");
     }
 }
 
@@ -35,18 +35,18 @@ fn mistakes_are_reported_where_they_are() {
         }
         return;
     }
-    let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui");
+    let ui = Path::new(env!("CARGO_MANIFEST_DIR"));
     if release().starts_with(RELEASE) {
         let cases = trybuild::TestCases::new();
-        for theme in themes(&ui) {
-            cases.compile_fail(format!("ui/{theme}/*.rs"));
+        for theme in themes(ui) {
+            cases.compile_fail(format!("{theme}/*.rs"));
         }
         // The cases run when `cases` goes.
         drop(cases);
-        check_messages(&ui);
+        check_messages(ui);
     } else {
         let copies = tempfile::tempdir().expect("a temporary directory");
-        copy_cases(&ui, copies.path());
+        copy_cases(ui, copies.path());
         write_down(copies.path());
         check_messages(copies.path());
     }
