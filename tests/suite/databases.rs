@@ -54,11 +54,7 @@ fn first_half(options: &Options, at_last: impl Fn() + Send + Sync + 'static) -> 
 }
 
 /// Counts each key once more.
-fn second_half(
-    options: &Options,
-    input: &Input<u64>,
-    at: impl Fn(u64) + Send + Sync + 'static,
-) {
+fn second_half(options: &Options, input: &Input<u64>, at: impl Fn(u64) + Send + Sync + 'static) {
     input.push_all(0..KEYS);
     input.finish();
     let end = run(options, input, move |n, _| at(n));
