@@ -79,6 +79,8 @@ pub struct KeyedTable<K, V> {
     span: Option<HashSpan>,
     /// Where [`pop`](Self::pop) goes on: a segment, and how many buckets at its end are empty.
     popped: (usize, usize),
+    /// Segments that the last frame of a snapshot promised more entries than it held.
+    promised: Vec<u32>,
 }
 
 impl<K: Key, V: State> Default for KeyedTable<K, V> {
@@ -105,6 +107,7 @@ impl<K: Key, V: State> KeyedTable<K, V> {
             stored: false,
             span: None,
             popped: (0, 0),
+            promised: Vec::new(),
         }
     }
 

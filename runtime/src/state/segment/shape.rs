@@ -50,10 +50,21 @@ impl<K: Key, V: State> Segment<K, V> {
                 .all(|bucket| matches!(bucket, Bucket::Full { .. }))
     }
 
-    /// Makes room for `capacity` entries, if it has none yet, or less than half of that.
-    pub(in crate::state) fn reserve(&mut self, capacity: usize) {
+    /// Makes room for `capacity` entries, if it has none yet, or less than half of that. The room that was
+    /// made: all of it, or none.
+    pub(in crate::state) fn reserve(&mut self, capacity: usize) -> usize {
         if room_of(self.buckets.len()) * 2 < capacity {
             self.resize(capacity);
+            capacity
+        } else {
+            0
+        }
+    }
+
+    /// Lets go of room of which less than half is used.
+    pub(in crate::state) fn give_back(&mut self) {
+        if self.len * 2 < room_of(self.buckets.len()) {
+            self.resize(self.len * 5 / 4);
         }
     }
 

@@ -1,5 +1,7 @@
 //! A table made again from the snapshots of a chain: later entries replace earlier ones.
 
+use std::mem;
+
 use crate::key::{Key, hash_of};
 use crate::state::State;
 use crate::state::segment::{FULL, Restored};
@@ -13,14 +15,14 @@ const UNCHANGED: u32 = 0;
 impl<K: Key, V: State> KeyedTable<K, V> {
     /// Puts the entries of a frame in their places.
     pub(crate) fn restore_entries(&mut self, entries: Vec<(u64, K, V)>) {
-        let hashes = entries.iter().map(|(hash, ..)| HashSpan::of(*hash));
-        let Some(span) = hashes.reduce(|span, hash| span.with(hash.first)) else {
+        let Some(crowd) = Crowd::of(&entries) else {
             return;
         };
-        self.restore_expected(span, density_of(&entries, span), entries.len());
+        self.ready(&crowd);
+        let HashSpan { first, last } = crowd.span;
         self.span = Some(
             self.span
-                .map_or(span, |all| all.with(span.first).with(span.last)),
+                .map_or(crowd.span, |all| all.with(first).with(last)),
         );
         self.stored = true;
         self.popped = (0, 0);
@@ -47,13 +49,17 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         }
     }
 
-    /// Readies the table for a frame of `count` entries in a span, where hashes are so dense: those of a
-    /// snapshot come in the order of their hashes, and would crowd in segments that are to be split later.
-    fn restore_expected(&mut self, span: HashSpan, density: f64, count: usize) {
+    /// Readies the table for a frame: the entries of a snapshot come in the order of their hashes, and
+    /// would crowd in segments that are to be split later.
+    fn ready(&mut self, crowd: &Crowd) {
         // A frame says nothing of hashes that are far from its own: those of one key's parts are close.
-        let most = count as f64 * 16.0;
-        let expected = |depth: u32| (density * 2.0_f64.powi(64 - depth as i32)).min(most);
-        let mut hash = span.first;
+        // So whatever the frame promises, there is not made room for more than this.
+        let most = crowd.count * 16;
+        let expected =
+            |depth: u32| (crowd.density * 2.0_f64.powi(64 - depth as i32)).min(most as f64);
+        let mut left = most;
+        let mut before = mem::take(&mut self.promised);
+        let mut hash = crowd.dense.first;
         loop {
             let (index, depth) = loop {
                 let index = self.segment_of(hash);
@@ -65,13 +71,25 @@ impl<K: Key, V: State> KeyedTable<K, V> {
             };
             // A little more than that: an estimate is off by a few in a hundred. And only once, or each
             // frame would have the segment moved that says a little more than those before.
-            let capacity = (expected(depth) * 1.1).min(FULL as f64) as usize;
-            self.segments[index as usize].reserve(capacity);
+            let capacity = ((expected(depth) * 1.1) as usize).min(FULL).min(left);
+            let made = self.segments[index as usize].reserve(capacity);
+            left -= made;
+            let was_promised = before.iter().position(|promised| *promised == index);
+            if let Some(at) = was_promised {
+                before.swap_remove(at);
+            }
+            if made > crowd.count || was_promised.is_some() {
+                self.promised.push(index);
+            }
             let last = hash | (u64::MAX >> depth);
-            if last >= span.last {
-                return;
+            if last >= crowd.dense.last || left == 0 {
+                break;
             }
             hash = last + 1;
+        }
+        // The frames went on elsewhere: what has not come yet to these segments does not come.
+        for index in before {
+            self.segments[index as usize].give_back();
         }
     }
 
@@ -106,50 +124,57 @@ impl<K: Key, V: State> KeyedTable<K, V> {
     }
 }
 
+/// What a frame says of how many entries there are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Crowd {
+    /// The entries of the frame.
+    count: usize,
+    /// All of their hashes.
+    span: HashSpan,
+    /// Where most of them are. A few may be far from the others: what stood at the end of a segment went
+    /// on at its beginning, what was about to change was copied first, and a compaction goes on in the
+    /// same frame where the parts of a key end and those of another begin, at the far side of a gap.
+    dense: HashSpan,
+    /// How many there are for each hash, there.
+    density: f64,
+}
+
 /// Entries of a frame that are asked how dense its hashes are.
 const ASKED: usize = 64;
 
-/// How many entries there are for each hash, as far as a frame knows. A few of its entries may be far from
-/// the others: what stood at the end of a segment went on at its beginning, and what was about to change
-/// was copied first.
-fn density_of<K, V>(entries: &[(u64, K, V)], span: HashSpan) -> f64 {
-    let per_hash = |count: usize, width: u64| count as f64 / (width as f64 + 1.0);
-    let step = entries.len() / ASKED;
-    if step == 0 {
-        return per_hash(entries.len(), span.last - span.first);
+impl Crowd {
+    fn of<K, V>(entries: &[(u64, K, V)]) -> Option<Self> {
+        let hashes = entries.iter().map(|(hash, ..)| HashSpan::of(*hash));
+        let span = hashes.reduce(|span, hash| span.with(hash.first))?;
+        let count = entries.len();
+        let step = count / ASKED;
+        let (dense, within) = if step == 0 {
+            (span, count)
+        } else {
+            let mut asked: [u64; ASKED] = std::array::from_fn(|at| entries[at * step].0);
+            asked.sort_unstable();
+            let (from, to) = (ASKED / 8, ASKED - ASKED / 8);
+            let dense = HashSpan {
+                first: asked[from],
+                last: asked[to],
+            };
+            (dense, (to - from) * step)
+        };
+        let width = dense.last - dense.first;
+        // As far on either side as those that were not asked lie, if they lie like the others.
+        let rim = width / 4;
+        Some(Self {
+            count,
+            span,
+            dense: HashSpan {
+                first: dense.first.saturating_sub(rim).max(span.first),
+                last: dense.last.saturating_add(rim).min(span.last),
+            },
+            density: within as f64 / (width as f64 + 1.0),
+        })
     }
-    let mut asked: [u64; ASKED] = std::array::from_fn(|at| entries[at * step].0);
-    asked.sort_unstable();
-    let (from, to) = (ASKED / 8, ASKED - ASKED / 8);
-    per_hash((to - from) * step, asked[to] - asked[from])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A frame of hashes of this distance, of which some stand elsewhere.
-    fn density(count: usize, distance: u64, elsewhere: usize) -> f64 {
-        let mut entries: Vec<_> = (0..count as u64)
-            .map(|at| (at * distance, (), ()))
-            .collect();
-        for (at, entry) in entries.iter_mut().take(elsewhere).enumerate() {
-            entry.0 = u64::MAX / 2 - at as u64;
-        }
-        density_of(
-            &entries,
-            HashSpan {
-                first: 0,
-                last: u64::MAX / 2,
-            },
-        )
-    }
-
-    #[test]
-    fn a_few_entries_that_stand_elsewhere_do_not_make_a_frame_sparse() {
-        for elsewhere in [0, 1, 20, 100] {
-            let density = density(1_024, 1 << 40, elsewhere) * 2.0_f64.powi(40);
-            assert!((0.85..1.15).contains(&density), "{elsewhere}: {density}");
-        }
-    }
-}
+#[path = "restore_tests.rs"]
+mod tests;
