@@ -62,6 +62,11 @@ impl Fate {
         self.failed.load(Ordering::Relaxed)
     }
 
+    /// That flag, for whoever knows nothing of fates and goes on for long.
+    pub(crate) const fn failed(&self) -> &AtomicBool {
+        &self.failed
+    }
+
     /// The error that ended the job.
     pub fn error(&self) -> Option<Error> {
         self.first

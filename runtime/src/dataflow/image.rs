@@ -153,10 +153,12 @@ impl Encoded {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
     use crate::ids::{Generation, KeyGroupCount, StageId, WorkerIndex};
     use crate::record::{Keyed, Rec, Untimed};
-    use crate::state::{Fold, KeyedLogic};
+    use crate::state::{Fold, KeyedLogic, Share};
     use crate::storage::MemoryStorage;
 
     /// The simulation's seed 95: of a snapshot that went on in a second object, only the first one began
@@ -193,12 +195,13 @@ mod tests {
             .finish(&snapshot, || {})
             .expect("nothing fails in memory");
         assert!(refs.len() > 1, "the image went to several objects");
-        let groups = KeyGroupCount::DEFAULT;
+        let (groups, never) = (KeyGroupCount::DEFAULT, AtomicBool::new(false));
+        let share = Share::new(groups, groups.range_of(WorkerIndex(0), 1), &never);
         let mut restored = sum();
         for reference in &refs {
             let object = snapshot.store.read(reference).expect("it was written");
             restored
-                .restore(&object, groups, groups.range_of(WorkerIndex(0), 1))
+                .restore(&object, share)
                 .expect("it is read by itself");
         }
         assert_eq!(restored.len(), 20_000);

@@ -3,9 +3,10 @@
 use std::marker::PhantomData;
 
 use crate::error::Result;
-use crate::ids::{KeyGroupCount, KeyGroupRange};
 use crate::schema::Schema;
-use crate::state::{FrozenChunk, KeyedLogic, Progress, SnapshotScope, StageBackend, TableTypes};
+use crate::state::{
+    FrozenChunk, KeyedLogic, Progress, Share, SnapshotScope, StageBackend, TableTypes,
+};
 
 /// Passes records on.
 pub(crate) struct Passthrough<R>(PhantomData<fn(R) -> R>);
@@ -56,7 +57,7 @@ impl<R: 'static> KeyedLogic for Passthrough<R> {
         0
     }
 
-    fn restore(&mut self, _: &[u8], _: KeyGroupCount, _: KeyGroupRange) -> Result<()> {
+    fn restore(&mut self, _: &[u8], _: Share<'_>) -> Result<()> {
         Ok(())
     }
 }

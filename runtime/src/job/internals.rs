@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::publisher::PublisherParts;
 use super::recovery::{self, Beginning};
@@ -17,7 +18,7 @@ use crate::protocol::{Keep, Phase, SlotNumber, SnapshotRef};
 use crate::settings::Options;
 pub use crate::state::ChainLimits;
 use crate::state::{
-    self, Compacted, CompactionOrder, Former, KeyedLogic, SnapshotScope, StateStore,
+    self, Compacted, CompactionOrder, Former, KeyedLogic, Share, SnapshotScope, StateStore,
 };
 use crate::storage::log::LogWriter;
 use crate::storage::{self, CheckpointStorage};
@@ -157,7 +158,7 @@ pub fn restore_keyed<L: KeyedLogic>(
         refs,
     });
     let range = groups.range_of(worker, worker_count);
-    state::restore_from(logic, groups, range, former, |reference| {
-        store.read(reference)
-    })
+    let never = AtomicBool::new(false);
+    let share = Share::new(groups, range, &never);
+    state::restore_from(logic, share, former, |reference| store.read(reference))
 }

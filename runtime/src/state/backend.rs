@@ -9,13 +9,14 @@ use super::logic::KeyedLogic;
 use super::restore::{Former, restore_from};
 #[cfg(feature = "rocksdb")]
 use super::rocks::{self, Part, Store, Stores, Upload};
+use super::share::Share;
 #[cfg(feature = "rocksdb")]
 use super::span::HashSpan;
 use super::store::StateStore;
 #[cfg(not(feature = "rocksdb"))]
 use crate::error::Error;
 use crate::error::Result;
-use crate::ids::{Epoch, KeyGroupCount, KeyGroupRange, SubtaskId};
+use crate::ids::{Epoch, SubtaskId};
 use crate::metrics::Metrics;
 use crate::protocol::{SnapshotKind, SnapshotRef};
 use crate::settings::StateBackend;
@@ -63,9 +64,8 @@ pub(super) enum Home {
 /// What a stage is to be restored from.
 pub(crate) struct Restoring<'a> {
     pub(crate) subtask: &'a SubtaskId,
-    pub(crate) groups: KeyGroupCount,
     /// The key groups that the subtask owns.
-    pub(crate) range: KeyGroupRange,
+    pub(crate) share: Share<'a>,
     pub(crate) former: Vec<Former<'a>>,
     pub(crate) store: &'a StateStore,
 }
@@ -121,7 +121,7 @@ impl Backend {
     /// # Errors
     ///
     /// `Corrupt` where stored bytes do not decode, `Incompatible` where another kind of stage wrote
-    /// them, `Unavailable` if the storage or the database does not answer.
+    /// them, `Unavailable` if the storage or the database does not answer, or nobody waits any more.
     pub(crate) fn open<L: KeyedLogic>(
         &self,
         logic: &mut L,
@@ -141,6 +141,7 @@ impl Backend {
             }
             #[cfg(feature = "rocksdb")]
             Kind::Rocks(stores) => {
+                restoring.share.check()?;
                 let name = names::stage_dir(restoring.subtask);
                 let databases = restoring.databases();
                 let parts = databases
@@ -169,6 +170,7 @@ impl Backend {
         // Which watermark counts was decided from the heads of the snapshots.
         let watermark = logic.watermark().map(|watermark| *watermark);
         for (at, former) in databases.iter().enumerate() {
+            restoring.share.check()?;
             let Some(part) = restoring.part(former) else {
                 continue;
             };
@@ -180,7 +182,7 @@ impl Backend {
                 head.extend(restoring.store.read(reference)?);
             }
             rocks::read_into(&part, restoring.store, &dir, &head, |object| {
-                logic.restore(object, restoring.groups, restoring.range)
+                logic.restore(object, restoring.share)
             })?;
         }
         if let (Some(watermark), Some(decided)) = (logic.watermark(), watermark) {
@@ -211,7 +213,7 @@ impl<'a> Restoring<'a> {
             range: former.range,
             refs: head_of(former.refs),
         });
-        restore_from(logic, self.groups, self.range, former, |reference| {
+        restore_from(logic, self.share, former, |reference| {
             self.store.read(reference)
         })
     }
@@ -221,7 +223,8 @@ impl<'a> Restoring<'a> {
         let former = self.former.iter();
         former
             .filter(|former| {
-                head_of(former.refs).len() < former.refs.len() && former.range.overlaps(self.range)
+                head_of(former.refs).len() < former.refs.len()
+                    && former.range.overlaps(self.share.range())
             })
             .map(|former| Former {
                 range: former.range,
@@ -232,8 +235,8 @@ impl<'a> Restoring<'a> {
 
     #[cfg(feature = "rocksdb")]
     fn part<'b>(&self, former: &Former<'b>) -> Option<Part<'b>> {
-        let whole = HashSpan::of_groups(self.groups, former.range)?;
-        let wanted = HashSpan::of_groups(self.groups, self.range)?;
+        let whole = HashSpan::of_groups(self.share.groups(), former.range)?;
+        let wanted = self.share.span()?;
         wanted.overlaps(whole).then(|| Part {
             refs: former.refs,
             whole,

@@ -49,6 +49,8 @@ mod raw;
 mod reader;
 pub(crate) mod untyped;
 
+use std::thread::Builder;
+
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -57,6 +59,7 @@ use crate::key::{Key, hash_of};
 #[cfg(feature = "rocksdb")]
 pub(crate) use self::raw::RawEntries;
 use self::reader::Reader;
+use super::share::Share;
 use super::span::HashSpan;
 use super::types::State;
 
@@ -218,28 +221,44 @@ pub(crate) enum Frame<K, V> {
     Entries(Namespace, Vec<(u64, K, V)>),
 }
 
-/// Reads an object frame by frame, and gives to `apply` what concerns the hashes in `owned`.
+/// Reads an object frame by frame, and gives to `apply` what concerns a share of it.
 ///
 /// # Errors
 ///
 /// `Corrupt` where the bytes do not decode, `Incompatible` where another kind of stage, or a newer
-/// version, wrote them.
+/// version, wrote them, `Unavailable` if the restore is given up meanwhile.
 pub(crate) fn read<K: Key, V: State>(
     object: &[u8],
     kind: LogicKind,
-    owned: HashSpan,
-    mut apply: impl FnMut(Frame<K, V>),
+    share: Share<'_>,
+    apply: impl FnMut(Frame<K, V>),
 ) -> Result<()> {
     if object.len() >= ahead::WORTH_A_THREAD {
-        return ahead::read(object, kind, owned, apply);
+        ahead::read(Builder::new(), object, kind, share, apply)
+    } else {
+        read_in_turn(object, kind, share, apply)
     }
+}
+
+/// As [`read`], without another thread.
+fn read_in_turn<K: Key, V: State>(
+    object: &[u8],
+    kind: LogicKind,
+    share: Share<'_>,
+    mut apply: impl FnMut(Frame<K, V>),
+) -> Result<()> {
+    let Some(owned) = share.span() else {
+        return Ok(());
+    };
     read_stored(object, kind, owned, |stored| {
+        share.check()?;
         apply(stored.decode(owned)?);
         Ok(())
     })
 }
 
-/// As [`read`], for stages whose tables have several types: the namespace says which.
+/// As [`read`], for stages whose tables have several types: the namespace says which. It is up to `apply`
+/// to end it when nobody waits for it any more.
 pub(crate) fn read_stored(
     object: &[u8],
     kind: LogicKind,

@@ -9,10 +9,10 @@
 
 use super::backend::StageBackend;
 use crate::error::Result;
-use crate::ids::{KeyGroupCount, KeyGroupRange};
 use crate::schema::Schema;
 
 use super::compaction::TableTypes;
+use super::share::Share;
 
 /// What a snapshot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,8 +151,8 @@ pub trait KeyedLogic: 'static {
         None
     }
 
-    /// Reads a stored snapshot object (a sequence of encoded chunks), keeping the keys whose key
-    /// groups, of `groups`, are in `range`.
+    /// Reads a stored snapshot object (a sequence of encoded chunks), keeping the keys of the subtask's
+    /// share.
     ///
     /// Objects of one subtask are given oldest first, from a full one on; a later entry replaces an
     /// earlier one. Subtasks may follow each other in any order, if no object is given twice: so a
@@ -161,7 +161,6 @@ pub trait KeyedLogic: 'static {
     /// # Errors
     ///
     /// `Corrupt` where the bytes do not decode, `Incompatible` where another kind of stage wrote
-    /// them. Never panics, whatever the bytes.
-    fn restore(&mut self, object: &[u8], groups: KeyGroupCount, range: KeyGroupRange)
-    -> Result<()>;
+    /// them, `Unavailable` if the restore is given up meanwhile. Never panics, whatever the bytes.
+    fn restore(&mut self, object: &[u8], share: Share<'_>) -> Result<()>;
 }

@@ -6,7 +6,6 @@
 use std::marker::PhantomData;
 
 use crate::error::{Error, Result};
-use crate::ids::{KeyGroupCount, KeyGroupRange};
 use crate::key::{Key, hash_of};
 use crate::record::{Keyed, Rec, Unkeyed};
 use crate::schema::Schema;
@@ -17,7 +16,7 @@ use super::compaction::TableTypes;
 use super::context::{Context, RecordTime};
 use super::frames::{self, LogicKind, Namespace, Preamble, Stored};
 use super::logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
-use super::span::HashSpan;
+use super::share::Share;
 use super::timers::{Timer, TimerKind, Timers};
 use super::ttl::Now;
 
@@ -299,17 +298,13 @@ where
         Some(&mut self.watermark)
     }
 
-    fn restore(
-        &mut self,
-        object: &[u8],
-        groups: KeyGroupCount,
-        range: KeyGroupRange,
-    ) -> Result<()> {
-        let Some(owned) = HashSpan::of_groups(groups, range) else {
+    fn restore(&mut self, object: &[u8], share: Share<'_>) -> Result<()> {
+        let Some(owned) = share.span() else {
             return Ok(());
         };
         let (states, timers, watermark) = (&mut self.states, &mut self.timers, &mut self.watermark);
         frames::read_stored(object, LogicKind::Process, owned, |stored| {
+            share.check()?;
             let table = match stored {
                 Stored::Watermark(stored) => {
                     *watermark = stored.max(*watermark);

@@ -6,7 +6,6 @@
 use std::marker::PhantomData;
 
 use crate::error::Result;
-use crate::ids::{KeyGroupCount, KeyGroupRange};
 use crate::key::Key;
 use crate::record::{KeyValue, Keyed, Rec, Unkeyed};
 use crate::schema::Schema;
@@ -15,7 +14,7 @@ use super::backend::StageBackend;
 use super::compaction::TableTypes;
 use super::frames::{self, Frame, LogicKind, Namespace, Preamble};
 use super::logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
-use super::span::HashSpan;
+use super::share::Share;
 use super::tables::{Begun, Piece, StateTable};
 use super::types::State;
 
@@ -70,17 +69,9 @@ impl<K: Key, V: State> Values<K, V> {
         })
     }
 
-    fn restore(
-        &mut self,
-        object: &[u8],
-        groups: KeyGroupCount,
-        range: KeyGroupRange,
-    ) -> Result<()> {
-        let Some(owned) = HashSpan::of_groups(groups, range) else {
-            return Ok(());
-        };
+    fn restore(&mut self, object: &[u8], share: Share<'_>) -> Result<()> {
         let table = &mut self.table;
-        frames::read(object, LogicKind::Values, owned, |frame| match frame {
+        frames::read(object, LogicKind::Values, share, |frame| match frame {
             Frame::Watermark(_) => {}
             Frame::Clear(_, span) => table.restore_clear(span),
             Frame::Removed(_, keys) => keys
@@ -208,13 +199,8 @@ where
         self.values.table.len()
     }
 
-    fn restore(
-        &mut self,
-        object: &[u8],
-        groups: KeyGroupCount,
-        range: KeyGroupRange,
-    ) -> Result<()> {
-        self.values.restore(object, groups, range)
+    fn restore(&mut self, object: &[u8], share: Share<'_>) -> Result<()> {
+        self.values.restore(object, share)
     }
 }
 
@@ -330,13 +316,8 @@ where
         self.values.table.len()
     }
 
-    fn restore(
-        &mut self,
-        object: &[u8],
-        groups: KeyGroupCount,
-        range: KeyGroupRange,
-    ) -> Result<()> {
-        self.values.restore(object, groups, range)
+    fn restore(&mut self, object: &[u8], share: Share<'_>) -> Result<()> {
+        self.values.restore(object, share)
     }
 }
 

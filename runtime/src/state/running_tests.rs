@@ -6,7 +6,7 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::key::hash_of;
 use crate::record::{Timed, Untimed};
-use crate::state::testing::{GROUPS, ranges, restore, snapshot};
+use crate::state::testing::{GROUPS, ranges, restore, share_of_all, snapshot};
 
 type Sum = Fold<String, Timed, i64, i64, fn(&mut i64, i64)>;
 
@@ -95,7 +95,7 @@ fn a_snapshot_of_another_kind_of_stage_is_refused_as_incompatible() {
     }
     .encode(&mut object);
     let error = sum()
-        .restore(&object, GROUPS, ranges(1)[0])
+        .restore(&object, share_of_all())
         .expect_err("the kinds differ");
     assert_eq!(error.kind(), ErrorKind::Incompatible);
 }
@@ -107,7 +107,7 @@ fn a_truncated_snapshot_is_corrupt_unless_it_ends_between_frames() {
     let object = snapshot(&mut logic, SnapshotScope::Full);
     let mut whole = 0;
     for length in 0..object.len() {
-        match sum().restore(&object[..length], GROUPS, ranges(1)[0]) {
+        match sum().restore(&object[..length], share_of_all()) {
             Ok(()) => whole += 1,
             Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}"),
         }
@@ -125,10 +125,10 @@ proptest! {
         let mut object = snapshot(&mut logic, SnapshotScope::Full);
         let at = at.index(object.len());
         object[at] ^= flip;
-        let _ = sum().restore(&object, GROUPS, ranges(1)[0]);
+        let _ = sum().restore(&object, share_of_all());
         object.truncate(at);
         object.extend(&garbage);
-        let _ = sum().restore(&object, GROUPS, ranges(1)[0]);
-        let _ = sum().restore(&garbage, GROUPS, ranges(1)[0]);
+        let _ = sum().restore(&object, share_of_all());
+        let _ = sum().restore(&garbage, share_of_all());
     }
 }

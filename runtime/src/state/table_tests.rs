@@ -10,7 +10,7 @@ use super::*;
 use crate::ids::KeyGroupRange;
 use crate::state::compaction::TableTypes;
 use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
-use crate::state::testing::{GROUPS, compacted_somewhere, ranges};
+use crate::state::testing::{GROUPS, compacted_somewhere, ranges, share};
 
 type Table = KeyedTable<u64, u64>;
 
@@ -166,17 +166,21 @@ fn restored(chain: &[Vec<u8>], range: KeyGroupRange) -> Table {
 }
 
 fn restored_as_it_is(chain: &[Vec<u8>], range: KeyGroupRange) -> Table {
-    let owned = HashSpan::of_groups(GROUPS, range).expect("the range is not empty");
     let mut table = Table::new();
     for object in chain {
-        frames::read(object, LogicKind::Values, owned, |frame| match frame {
-            Frame::Watermark(_) => {}
-            Frame::Clear(_, span) => table.restore_clear(span),
-            Frame::Removed(_, keys) => keys
-                .iter()
-                .for_each(|(hash, key)| table.restore_removal(*hash, key)),
-            Frame::Entries(_, entries) => table.restore_entries(entries),
-        })
+        frames::read(
+            object,
+            LogicKind::Values,
+            share(range),
+            |frame| match frame {
+                Frame::Watermark(_) => {}
+                Frame::Clear(_, span) => table.restore_clear(span),
+                Frame::Removed(_, keys) => keys
+                    .iter()
+                    .for_each(|(hash, key)| table.restore_removal(*hash, key)),
+                Frame::Entries(_, entries) => table.restore_entries(entries),
+            },
+        )
         .expect("a whole snapshot is restored");
     }
     table

@@ -1,6 +1,8 @@
 //! What tests of stages have in common: taking a snapshot, and restoring it on some workers.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::Builder;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -13,9 +15,26 @@ use crate::storage::MemoryStorage;
 use super::chain::ChainLimits;
 use super::compaction::{Compaction, CompactionOrder, Stop, TableTypes};
 use super::logic::{KeyedLogic, SnapshotScope};
+use super::share::Share;
 use super::store::StateStore;
 
 pub(crate) const GROUPS: KeyGroupCount = KeyGroupCount::DEFAULT;
+
+/// The share of a subtask with these groups, which is not given up.
+pub(crate) fn share(range: KeyGroupRange) -> Share<'static> {
+    static NEVER: AtomicBool = AtomicBool::new(false);
+    Share::new(GROUPS, range, &NEVER)
+}
+
+/// What starts no thread: no machine has so much room for its stack.
+pub(crate) fn cannot_start() -> Builder {
+    Builder::new().stack_size(1 << 47)
+}
+
+/// All of a snapshot.
+pub(crate) fn share_of_all() -> Share<'static> {
+    share(ranges(1)[0])
+}
 
 /// The groups of each of `worker_count` workers.
 pub(crate) fn ranges(worker_count: usize) -> Vec<KeyGroupRange> {
@@ -105,7 +124,7 @@ pub(crate) fn restore<L: KeyedLogic>(
         let types = logic.table_types().expect("the stage has tables");
         for object in &compacted_somewhere(&types, chain) {
             logic
-                .restore(object, GROUPS, range)
+                .restore(object, share(range))
                 .expect("a whole snapshot is restored");
         }
         logic

@@ -7,9 +7,10 @@ mod tests;
 
 use std::iter;
 use std::num::NonZero;
+use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, Builder};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -182,6 +183,29 @@ pub fn read_snapshot(storage: &dyn CheckpointStorage, reference: &SnapshotRef) -
     Ok(bytes)
 }
 
+/// Reads bytes behind a snapshot reference. They are not checked: whoever asks for them has looked through
+/// the whole before, and knows what they must be.
+///
+/// # Errors
+///
+/// `Corrupt` if it ends before the range does; `Unavailable` if the storage does not answer.
+pub fn read_part(
+    storage: &dyn CheckpointStorage,
+    reference: &SnapshotRef,
+    range: Range<usize>,
+) -> Result<Vec<u8>> {
+    let bytes = match &reference.location {
+        Location::Inline(body) => body.get(range.clone()).map(<[u8]>::to_vec),
+        Location::Object { name, .. } => {
+            let place = |at: usize| (frame::HEADER_LEN + at) as u64;
+            storage.read_range(name, place(range.start)..place(range.end))?
+        }
+    };
+    bytes
+        .filter(|bytes| bytes.len() == range.len())
+        .ok_or_else(|| Error::corrupt("it is missing, or shorter than it was"))
+}
+
 /// Verifies that everything that a manifest names is there and whole. Holds one object in memory at a time,
 /// or one for each thread where they are many.
 ///
@@ -206,8 +230,9 @@ pub fn verify(storage: &dyn CheckpointStorage, manifest: &Manifest) -> Result<Ve
         verified
     };
     let verified: Vec<Result<Verification>> = thread::scope(|scope| {
+        // What no thread can be started for, this one does.
         let others: Vec<_> = (1..threads.min(MOST_THREADS))
-            .map(|_| scope.spawn(verify_some))
+            .map_while(|_| Builder::new().spawn_scoped(scope, verify_some).ok())
             .collect();
         let joined = others.into_iter().map(|thread| {
             let verified = thread.join();

@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 use std::marker::PhantomData;
 
 use crate::error::Result;
-use crate::ids::{KeyGroupCount, KeyGroupRange};
 use crate::key::{Key, hash_of};
 use crate::record::{Keyed, Rec, Timed, Unkeyed, Windowed};
 use crate::schema::Schema;
 use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
-use crate::state::span::HashSpan;
+use crate::state::share::Share;
 use crate::state::{
     Begun, FrozenChunk, KeyedLogic, Next, Piece, Progress, SnapshotScope, StageBackend, State,
     StateTable, TableTypes,
@@ -352,17 +351,9 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
         Some(&mut self.watermark)
     }
 
-    fn restore(
-        &mut self,
-        object: &[u8],
-        groups: KeyGroupCount,
-        range: KeyGroupRange,
-    ) -> Result<()> {
-        let Some(owned) = HashSpan::of_groups(groups, range) else {
-            return Ok(());
-        };
+    fn restore(&mut self, object: &[u8], share: Share<'_>) -> Result<()> {
         let (grid, panes, watermark) = (self.grid, &mut self.panes, &mut self.watermark);
-        frames::read(object, LogicKind::Panes, owned, |frame| match frame {
+        frames::read(object, LogicKind::Panes, share, |frame| match frame {
             Frame::Watermark(stored) => *watermark = stored.max(*watermark),
             Frame::Clear(namespace, span) => {
                 restored(panes, grid, namespace, |table| table.restore_clear(span));

@@ -10,12 +10,11 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::ids::{KeyGroupCount, KeyGroupRange};
 use crate::key::{Key, hash_of};
 use crate::record::{Keyed, Rec, Timed, Unkeyed, Windowed};
 use crate::schema::Schema;
 use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
-use crate::state::span::HashSpan;
+use crate::state::share::Share;
 use crate::state::{
     Extra, FrozenChunk, KeyedLogic, Piece, Progress, SnapshotScope, StageBackend, State,
     StateTable, TableTypes,
@@ -364,18 +363,10 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
         Some(&mut self.watermark)
     }
 
-    fn restore(
-        &mut self,
-        object: &[u8],
-        groups: KeyGroupCount,
-        range: KeyGroupRange,
-    ) -> Result<()> {
-        let Some(owned) = HashSpan::of_groups(groups, range) else {
-            return Ok(());
-        };
+    fn restore(&mut self, object: &[u8], share: Share<'_>) -> Result<()> {
         let (table, timers, watermark) = (&mut self.table, &mut self.timers, &mut self.watermark);
         let lateness = self.lateness;
-        frames::read::<K, Vec<SessionState<G::Acc>>>(object, LogicKind::Sessions, owned, |frame| {
+        frames::read::<K, Vec<SessionState<G::Acc>>>(object, LogicKind::Sessions, share, |frame| {
             match frame {
                 Frame::Watermark(stored) => *watermark = stored.max(*watermark),
                 Frame::Clear(_, span) => table.restore_clear(span),

@@ -6,7 +6,7 @@ use crate::dataflow::target::Target;
 use crate::error::Result;
 use crate::ids::WorkerIndex;
 use crate::protocol::SnapshotRef;
-use crate::state::{Chain, ChainLimits, Former, KeyedLogic, Restoring};
+use crate::state::{Chain, ChainLimits, Former, KeyedLogic, Restoring, Share};
 
 impl<L, St, T> StageOperator<L, St, T>
 where
@@ -45,8 +45,7 @@ where
         };
         let restoring = Restoring {
             subtask: &context.subtask(stage),
-            groups: context.key_groups,
-            range,
+            share: Share::new(context.key_groups, range, context.fate.failed()),
             former: snapshots.iter().map(former).collect(),
             store: &context.store,
         };

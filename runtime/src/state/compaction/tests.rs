@@ -11,8 +11,7 @@ use crate::protocol::Location;
 use crate::state::KeyedTable;
 use crate::state::SnapshotScope;
 use crate::state::frames::{self, Frame, LogicKind, Preamble};
-use crate::state::span::HashSpan;
-use crate::state::testing::compacted;
+use crate::state::testing::{compacted, share_of_all};
 use crate::storage::MemoryStorage;
 
 type Table = KeyedTable<u64, u64>;
@@ -49,7 +48,7 @@ fn frames_of(objects: &[Vec<u8>]) -> Vec<String> {
         frames::read::<u64, u64>(
             object,
             LogicKind::Values,
-            HashSpan::ALL,
+            share_of_all(),
             |frame| match frame {
                 Frame::Watermark(_) => {}
                 Frame::Clear(..) => said.push("clear".to_owned()),
@@ -199,7 +198,7 @@ fn the_entries_of_a_compacted_snapshot_stand_in_the_order_of_their_hashes() {
     let mut last = 0;
     for reference in &compacted.refs {
         let object = store.read(reference).expect("it was written");
-        frames::read::<u64, u64>(&object, LogicKind::Values, HashSpan::ALL, |frame| {
+        frames::read::<u64, u64>(&object, LogicKind::Values, share_of_all(), |frame| {
             if let Frame::Entries(_, entries) = frame {
                 for (hash, ..) in entries {
                     assert!(hash >= last);

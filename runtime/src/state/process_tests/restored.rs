@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::stage::{Op, Workers, rec, stage};
 use crate::error::{Error, ErrorKind};
 use crate::record::{Keyed, Rec, Timed, Untimed};
-use crate::state::testing::{GROUPS, ranges, snapshot};
+use crate::state::testing::{share_of_all, snapshot};
 use crate::state::{
     Context, Declared, Kept, KeyedLogic, NoTimers, Process, SnapshotScope, Timer, TimerKind, Ttl,
     list_state, map_state, value_state,
@@ -58,7 +58,7 @@ fn written() -> Vec<u8> {
 
 fn restored<D: Declared<u64>>(declared: D) -> Result<usize, Error> {
     let mut logic = idle(declared);
-    logic.restore(&written(), GROUPS, ranges(1)[0])?;
+    logic.restore(&written(), share_of_all())?;
     Ok(logic.len())
 }
 
@@ -242,8 +242,8 @@ proptest! {
         let mut object = snapshot(&mut workers.logics[0], SnapshotScope::Full);
         let at = at.index(object.len());
         object[at] ^= flip;
-        let _ = stage().restore(&object, GROUPS, ranges(1)[0]);
+        let _ = stage().restore(&object, share_of_all());
         object.truncate(at);
-        let _ = stage().restore(&object, GROUPS, ranges(1)[0]);
+        let _ = stage().restore(&object, share_of_all());
     }
 }

@@ -8,7 +8,7 @@ use crate::state::accessors::{
     KeptList, KeptMap, KeptValue, ListState, MapState, ValueState, list_state, map_state,
     value_state,
 };
-use crate::state::testing::{GROUPS, compacted_somewhere, ranges};
+use crate::state::testing::{GROUPS, compacted_somewhere, ranges, share};
 use crate::state::{
     ClearState, Context, Forever, KeyedLogic, Process, SnapshotScope, Timer, TimerKind, Ttl,
 };
@@ -213,7 +213,7 @@ impl<L: KeyedLogic> Workers<L> {
                 .map(|chain| compacted_somewhere(&types, chain));
             for object in chains.flatten() {
                 logic
-                    .restore(&object, GROUPS, range)
+                    .restore(&object, share(range))
                     .expect("a whole snapshot is restored");
             }
         }

@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 use crate::protocol::{SnapshotKind, SnapshotRef};
 use crate::settings::StateBackend;
 use crate::state::restore::Former;
-use crate::state::testing::{GROUPS, ranges};
+use crate::state::testing::{GROUPS, ranges, share};
 use crate::state::{
     Backend, KeyedLogic, Progress, Restoring, SnapshotScope, StageBackend, StateStore, Taking,
     WorkPlace,
@@ -101,8 +101,7 @@ impl World {
             let whose = ranges(former.len().max(1)).into_iter();
             let restoring = Restoring {
                 subtask: &subtask(worker),
-                groups: GROUPS,
-                range,
+                share: share(range),
                 former: whose
                     .zip(former)
                     .map(|(range, refs)| Former { range, refs })

@@ -17,7 +17,7 @@ use crate::state::StateStore;
 use crate::state::frames::{self, Frame, LogicKind, Namespace, Preamble};
 use crate::state::span::HashSpan;
 use crate::state::tables::Begun;
-use crate::state::testing::{GROUPS, ranges};
+use crate::state::testing::{GROUPS, ranges, share};
 use crate::storage::{CheckpointStorage, MemoryStorage, WorkDir};
 
 /// Keys of more than one length, so that they are encoded in more than one.
@@ -291,14 +291,19 @@ fn in_frames(world: &World, refs: &[SnapshotRef]) -> HashMap<u64, String> {
     let dir = world.stores.dir().make("read").expect("a new directory");
     let mut found = HashMap::new();
     read_into(&whole(refs), &world.state(), &dir, &head, |object| {
-        frames::read(object, LogicKind::Values, ALL, |frame| match frame {
-            Frame::Watermark(_) => {}
-            Frame::Entries(namespace, entries) => {
-                assert_eq!(namespace, NAMESPACE);
-                found.extend(entries.into_iter().map(|(_, key, value)| (key, value)));
-            }
-            Frame::Clear(..) | Frame::Removed(..) => panic!("nothing was removed"),
-        })
+        frames::read(
+            object,
+            LogicKind::Values,
+            share(ranges(1)[0]),
+            |frame| match frame {
+                Frame::Watermark(_) => {}
+                Frame::Entries(namespace, entries) => {
+                    assert_eq!(namespace, NAMESPACE);
+                    found.extend(entries.into_iter().map(|(_, key, value)| (key, value)));
+                }
+                Frame::Clear(..) | Frame::Removed(..) => panic!("nothing was removed"),
+            },
+        )
     })
     .expect("a whole snapshot is read");
     found

@@ -1,10 +1,12 @@
 //! Windows restored from the snapshots of several subtasks.
 
+use std::sync::atomic::AtomicBool;
+
 use crate::ids::{KeyGroupCount, WorkerIndex};
 use crate::key::hash_of;
 use crate::protocol::{Location, SnapshotKind, SnapshotRef};
 use crate::record::{Keyed, Rec, Timed};
-use crate::state::{Former, KeyedLogic, SnapshotScope, restore_from};
+use crate::state::{Former, KeyedLogic, Share, SnapshotScope, restore_from};
 use crate::window::{ByFold, Tumbling, WindowSpec};
 
 type Sum = fn(&mut u64, u64);
@@ -44,7 +46,9 @@ fn is_late(time: i64, watermarks: [i64; 2], worker: u32, worker_count: usize) ->
     };
     let mut logic = windows();
     let range = groups.range_of(WorkerIndex(worker), worker_count);
-    restore_from(&mut logic, groups, range, former, read).expect("the snapshots are whole");
+    let never = AtomicBool::new(false);
+    let share = Share::new(groups, range, &never);
+    restore_from(&mut logic, share, former, read).expect("the snapshots are whole");
     let key = (0..1_000_000)
         .find(|key| range.contains(groups.group_of(hash_of(key))))
         .expect("each range holds a key");
