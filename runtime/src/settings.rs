@@ -25,6 +25,10 @@ pub struct Limits {
     pub batch_records: usize,
     /// The most splits that one source subtask holds open at a time. Default 64.
     pub open_splits: usize,
+    /// Bytes of snapshots that the compactions of one worker keep in memory; what is beyond them is read
+    /// again. Beside them there are the object that is read, and those that two compactions write, of 64 MB
+    /// each. Default 128 MB.
+    pub compaction_bytes: usize,
     /// Records a second that all sources of the job read together; unlimited by default.
     pub rate: Option<f64>,
     /// What may be on its way to and from object stores.
@@ -37,6 +41,7 @@ impl Default for Limits {
             edge_records: 65_536,
             batch_records: 4_096,
             open_splits: 64,
+            compaction_bytes: 128 << 20,
             rate: None,
             transfers: TransferLimits::default(),
         }

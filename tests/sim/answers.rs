@@ -156,7 +156,7 @@ impl Answers {
             let compaction = Compaction::new(order, types.clone(), store.clone(), subtask);
             let work = move || Outcome::Compacted {
                 number: compaction.number(),
-                result: compaction.run(),
+                result: compaction.run(Limits::default().compaction_bytes),
             };
             out.push(Effect::Work(Thread::Compactions, Box::new(work)));
         }

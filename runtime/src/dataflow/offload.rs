@@ -11,6 +11,7 @@ use super::compactor::Compactor;
 use super::companion::Companion;
 use super::fate::Fate;
 use crate::error::{Error, Result};
+use crate::settings::Limits;
 
 type Task = Box<dyn FnOnce() + Send>;
 
@@ -47,11 +48,16 @@ impl Threads {
 
 impl Offloads {
     /// Starts the threads.
-    pub(crate) fn start(worker: usize, fate: &Arc<Fate>) -> Result<(Self, Threads)> {
+    pub(crate) fn start(
+        worker: usize,
+        limits: &Limits,
+        fate: &Arc<Fate>,
+    ) -> Result<(Self, Threads)> {
         let start = |what| Offload::start(&format!("flowdsl-{what}-{worker}"), Arc::clone(fate));
         let (snapshots, encodes) = start("snapshots")?;
         let (commits, makes_visible) = start("commits")?;
-        let (compactor, compacts) = Compactor::start(worker, Arc::clone(fate))?;
+        let (compactor, compacts) =
+            Compactor::start(worker, limits.compaction_bytes, Arc::clone(fate))?;
         let offloads = Self {
             snapshots,
             commits,

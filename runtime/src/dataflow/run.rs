@@ -169,7 +169,7 @@ pub(crate) fn start_workers(
 fn work(run: &Run, mut worker: Worker, seats: &Seats) {
     let fate = &run.fate;
     fate.join(std::thread::current());
-    let offloads = match Offloads::start(worker.index(), fate) {
+    let offloads = match Offloads::start(worker.index(), &run.limits, fate) {
         Ok(started) => Some(started),
         Err(error) => {
             fate.fail(error);

@@ -1,5 +1,6 @@
 //! Where the subtasks of one run keep their state.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,7 +9,8 @@ use crate::ids::{Epoch, Generation, SubtaskId};
 use crate::protocol::{Location, SnapshotKind, SnapshotRef};
 use crate::storage::CheckpointStorage;
 use crate::storage::snapshots::{
-    SnapshotPart, read_foreign, read_snapshot, write_compacted, write_foreign, write_snapshot,
+    SnapshotPart, read_foreign, read_part, read_snapshot, write_compacted, write_foreign,
+    write_snapshot,
 };
 
 /// The checkpoint storage, with what marks the objects of this run as its own.
@@ -101,6 +103,15 @@ impl StateStore {
             kind,
         };
         write_compacted(&*self.storage, number, &part, bytes)
+    }
+
+    /// Reads some of what a reference points to, unchecked.
+    pub(crate) fn read_part(
+        &self,
+        reference: &SnapshotRef,
+        range: Range<usize>,
+    ) -> Result<Vec<u8>> {
+        read_part(&*self.storage, reference, range)
     }
 
     /// Reads what a reference points to, checked.

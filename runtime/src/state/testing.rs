@@ -104,11 +104,10 @@ pub(crate) fn compacted(
         stage: StageId::new("compacted"),
         worker: WorkerIndex(0),
     };
-    let mut compaction = Compaction::new(order, types.clone(), store.clone(), subtask);
-    if part_bytes < 1_000 {
-        compaction.hold_nothing();
-    }
-    let compacted = compaction.run().expect("whole objects are compacted");
+    let compaction = Compaction::new(order, types.clone(), store.clone(), subtask);
+    // Frame by frame, as where memory is short; or at once.
+    let room = if part_bytes < 1_000 { 0 } else { usize::MAX };
+    let compacted = compaction.run(room).expect("whole objects are compacted");
     let read = |reference| store.read(reference).expect("it was written");
     compacted.refs.iter().map(read).collect()
 }

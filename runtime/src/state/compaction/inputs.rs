@@ -1,14 +1,15 @@
 //! The objects that a compaction reads, and the order in which it takes their frames.
 //!
-//! Each object is looked through once, so that it is known where its hashes are. As long as they all
-//! fit into a budget they stay in memory; the others are read again when the merge comes to them, and
-//! let go behind their last frame. Full snapshots lie nearly in the order of their hashes, so that of
-//! each of them an object or two are in memory.
+//! Each object is looked through once, so that it is known where its hashes are, and what the bytes of
+//! each frame must be. As long as there is room for them the objects stay in memory; the others are read
+//! again in parts, each from where the merge is on. A merge goes through all objects whose hashes overlap
+//! side by side, so that the room is divided among as many of them as there are at any one hash.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use crate::error::Result;
-use crate::protocol::SnapshotRef;
+use crate::error::{Error, Result};
+use crate::protocol::{Location, SnapshotRef};
 use crate::state::frames::Namespace;
 use crate::state::frames::index::{FrameAt, Index};
 use crate::state::span::HashSpan;
@@ -17,16 +18,15 @@ use crate::state::store::StateStore;
 use super::merge::Merge;
 use super::types::TableTypes;
 
-/// Bytes of objects that stay in memory from the first look on.
-const HELD: usize = 128 << 20;
-
 /// The objects of a compaction, oldest first.
 pub(super) struct Inputs {
     objects: Vec<Object>,
     /// The greatest watermark of them all.
     pub(super) watermark: i64,
+    /// Bytes of them in memory.
     held: usize,
-    most_held: usize,
+    /// Counts the frames that were taken.
+    taken: u64,
 }
 
 struct Object {
@@ -34,8 +34,25 @@ struct Object {
     frames: Vec<FrameAt>,
     /// Frames that are still to be taken.
     left: usize,
-    /// While they are in memory.
-    bytes: Option<Vec<u8>>,
+    /// Its bytes.
+    len: usize,
+    /// Those of them that are in memory.
+    held: Option<Held>,
+}
+
+/// Neighbouring bytes of an object.
+struct Held {
+    start: usize,
+    bytes: Vec<u8>,
+    /// The frame, of all that were taken, for which they were last looked at.
+    used: u64,
+}
+
+impl Held {
+    fn get(&self, range: &Range<usize>) -> Option<&[u8]> {
+        let start = range.start.checked_sub(self.start)?;
+        self.bytes.get(start..start + range.len())
+    }
 }
 
 /// The frames of all objects that are of one table, in the order of the hashes.
@@ -43,6 +60,8 @@ pub(super) struct Meeting {
     frames: Vec<Place>,
     next: usize,
     cleared: Vec<Cleared>,
+    /// The most objects that are gone through side by side.
+    abreast: usize,
 }
 
 /// A frame: which one of which object.
@@ -70,28 +89,37 @@ impl Inputs {
             reference,
             frames: Vec::new(),
             left: 0,
-            bytes: None,
+            len: 0,
+            held: None,
         };
         Self {
             objects: refs.into_iter().map(object).collect(),
             watermark: i64::MIN,
             held: 0,
-            most_held: HELD,
+            taken: 0,
         }
     }
 
-    /// As if no more memory than this were there.
-    #[cfg(test)]
-    pub(super) fn hold_at_most(&mut self, bytes: usize) {
-        self.most_held = bytes;
+    /// The bytes of objects that are in memory.
+    pub(super) const fn held(&self) -> usize {
+        self.held
     }
 
-    /// Learns what is in an object.
+    /// Lets go of all of them: they are read again.
+    pub(super) fn let_go(&mut self) {
+        for object in &mut self.objects {
+            object.held = None;
+        }
+        self.held = 0;
+    }
+
+    /// Learns what is in an object, which stays in memory if there is room for it.
     pub(super) fn look_through(
         &mut self,
         at: usize,
         types: &TableTypes,
         store: &StateStore,
+        room: usize,
     ) -> Result<()> {
         let object = &mut self.objects[at];
         let bytes = store.read(&object.reference)?;
@@ -99,9 +127,14 @@ impl Inputs {
         self.watermark = self.watermark.max(index.watermark);
         object.frames = index.frames;
         object.left = object.frames.iter().filter(|at| !at.is_clear()).count();
-        if object.left > 0 && self.held + bytes.len() <= self.most_held {
+        object.len = bytes.len();
+        if object.left > 0 && self.held + bytes.len() <= room {
             self.held += bytes.len();
-            object.bytes = Some(bytes);
+            object.held = Some(Held {
+                start: 0,
+                bytes,
+                used: 0,
+            });
         }
         Ok(())
     }
@@ -142,6 +175,7 @@ impl Inputs {
         }
         for table in tables.values_mut() {
             table.frames.sort_by_key(|place| place.first);
+            table.abreast = most_abreast(&table.frames, self.objects.len());
         }
         tables.into_iter().collect()
     }
@@ -160,40 +194,130 @@ impl Inputs {
         self.objects.iter().enumerate().flat_map(of).collect()
     }
 
-    /// Gives the next frame of a table to its merge.
+    /// Gives the next frame of a table to its merge; in memory there are no more bytes of objects than
+    /// there is room for, or those of the frame if they are more.
     pub(super) fn take_next(
         &mut self,
         meeting: &mut Meeting,
         merge: &mut dyn Merge,
         store: &StateStore,
+        room: usize,
     ) -> Result<()> {
         let Some(place) = meeting.frames.get(meeting.next) else {
             return Ok(());
         };
+        let here = |e: Error, object: &Object| match &object.reference.location {
+            Location::Inline(_) => e,
+            Location::Object { name, .. } => e.context(format!("the state object `{name}`")),
+        };
+        self.taken += 1;
+        self.hold(place, store, room / meeting.abreast.max(1), room)
+            .map_err(|e| here(e, &self.objects[place.object]))?;
         let object = &mut self.objects[place.object];
-        if object.bytes.is_none() {
-            let bytes = store.read(&object.reference)?;
-            self.held += bytes.len();
-            object.bytes = Some(bytes);
-        }
-        if let Some(bytes) = &object.bytes {
-            let stored = object.frames[place.frame].of(bytes);
+        let frame = &object.frames[place.frame];
+        if let Some(payload) = object
+            .held
+            .as_ref()
+            .and_then(|held| held.get(&frame.payload))
+        {
             let sequence = sequence(place.object, place.frame);
-            merge.take(sequence, stored, &meeting.cleared)?;
+            let taken = frame.of(payload);
+            taken
+                .and_then(|stored| merge.take(sequence, stored, &meeting.cleared))
+                .map_err(|e| here(e, object))?;
         }
         object.left -= 1;
         object.let_go_if_done(&mut self.held);
         meeting.next += 1;
         Ok(())
     }
+
+    /// Reads a frame, and about as many bytes as `window` with those behind it, unless it is in memory.
+    fn hold(
+        &mut self,
+        place: &Place,
+        store: &StateStore,
+        window: usize,
+        room: usize,
+    ) -> Result<()> {
+        let taken = self.taken;
+        let object = &mut self.objects[place.object];
+        let payload = object.frames[place.frame].payload.clone();
+        if let Some(held) = object
+            .held
+            .as_mut()
+            .filter(|held| held.get(&payload).is_some())
+        {
+            held.used = taken;
+            return Ok(());
+        }
+        let end = payload
+            .start
+            .saturating_add(window)
+            .min(object.len)
+            .max(payload.end);
+        let range = payload.start..end;
+        object.let_go(&mut self.held);
+        self.make_room(room.saturating_sub(range.len()));
+        let object = &mut self.objects[place.object];
+        let bytes = store.read_part(&object.reference, range)?;
+        self.held += bytes.len();
+        object.held = Some(Held {
+            start: payload.start,
+            bytes,
+            used: taken,
+        });
+        Ok(())
+    }
+
+    /// Lets go of what was not looked at for the longest time, until there are no more bytes than `most`.
+    fn make_room(&mut self, most: usize) {
+        while self.held > most {
+            let used = |object: &&mut Object| object.held.as_ref().map(|held| held.used);
+            let held = self
+                .objects
+                .iter_mut()
+                .filter(|object| object.held.is_some());
+            let Some(oldest) = held.min_by_key(used) else {
+                return;
+            };
+            oldest.let_go(&mut self.held);
+        }
+    }
+}
+
+/// The most objects of which a frame was taken and another one is still to come.
+fn most_abreast(frames: &[Place], object_count: usize) -> usize {
+    let mut left = vec![0; object_count];
+    for place in frames {
+        left[place.object] += 1;
+    }
+    let mut begun = vec![false; object_count];
+    let (mut abreast, mut most) = (0, 0);
+    for place in frames {
+        if !begun[place.object] {
+            begun[place.object] = true;
+            abreast += 1;
+            most = most.max(abreast);
+        }
+        left[place.object] -= 1;
+        if left[place.object] == 0 {
+            abreast -= 1;
+        }
+    }
+    most
 }
 
 impl Object {
+    fn let_go(&mut self, held: &mut usize) {
+        if let Some(gone) = self.held.take() {
+            *held -= gone.bytes.len();
+        }
+    }
+
     fn let_go_if_done(&mut self, held: &mut usize) {
-        if self.left == 0
-            && let Some(bytes) = self.bytes.take()
-        {
-            *held -= bytes.len();
+        if self.left == 0 {
+            self.let_go(held);
         }
     }
 }
@@ -204,6 +328,7 @@ impl Meeting {
             frames: Vec::new(),
             next: 0,
             cleared: Vec::new(),
+            abreast: 0,
         }
     }
 

@@ -120,10 +120,19 @@ impl Compaction {
         }
     }
 
-    /// Reads each object again when the merge comes to it, as where memory is short.
-    #[cfg(test)]
-    pub(crate) fn hold_nothing(&mut self) {
-        self.inputs.hold_at_most(0);
+    /// The bytes of snapshots that it keeps in memory.
+    pub fn held(&self) -> usize {
+        self.inputs.held()
+    }
+
+    /// Lets go of these bytes, to read them again when it goes on.
+    pub fn rest(&mut self) {
+        self.inputs.let_go();
+    }
+
+    /// Whether anything was done of it.
+    pub fn has_begun(&self) -> bool {
+        !matches!(self.stage, Stage::Looking(0))
     }
 
     /// The bytes that it reads: of several, the smallest goes first.
@@ -141,15 +150,19 @@ impl Compaction {
         self.order.stop.is_stopped()
     }
 
-    /// Goes on a little.
+    /// Goes on a little, with room for so many bytes of snapshots in memory.
+    ///
+    /// Beside these there are the object that is being looked through, what is being written, and what
+    /// several snapshots say of the same hashes.
     ///
     /// # Errors
     ///
     /// `Unavailable` or `Corrupt` where the storage or an object fails; nothing depends on it then.
-    pub fn step(&mut self) -> Result<Progress> {
+    pub fn step(&mut self, room: usize) -> Result<Progress> {
         match &mut self.stage {
             Stage::Looking(at) if *at < self.order.refs.len() => {
-                self.inputs.look_through(*at, &self.types, &self.store)?;
+                self.inputs
+                    .look_through(*at, &self.types, &self.store, room)?;
                 *at += 1;
             }
             Stage::Looking(_) => {
@@ -159,13 +172,13 @@ impl Compaction {
                 self.stage = Stage::Merging(tables, None);
             }
             Stage::Merging(tables, None) if tables.is_empty() => return Ok(Progress::Done),
-            Stage::Merging(..) => (0..STEP).try_for_each(|_| self.merge())?,
+            Stage::Merging(..) => (0..STEP).try_for_each(|_| self.merge(room))?,
         }
         Ok(Progress::More)
     }
 
     /// Takes in a frame, ends a table, or begins the next.
-    fn merge(&mut self) -> Result<()> {
+    fn merge(&mut self, room: usize) -> Result<()> {
         let Stage::Merging(tables, present) = &mut self.stage else {
             return Ok(());
         };
@@ -176,7 +189,8 @@ impl Compaction {
                 self.output.entries += merge.entries();
                 *present = None;
             } else {
-                self.inputs.take_next(meeting, &mut **merge, &self.store)?;
+                self.inputs
+                    .take_next(meeting, &mut **merge, &self.store, room)?;
                 if let Some(next) = meeting.next_hash() {
                     merge.settle(Some(next), bytes)?;
                 }
@@ -211,8 +225,8 @@ impl Compaction {
     /// # Errors
     ///
     /// As [`step`](Self::step) and [`finish`](Self::finish).
-    pub fn run(mut self) -> Result<Compacted> {
-        while self.step()? == Progress::More {}
+    pub fn run(mut self, room: usize) -> Result<Compacted> {
+        while self.step(room)? == Progress::More {}
         self.finish()
     }
 }

@@ -2,7 +2,9 @@
 //! That a compacted chain holds the same is tested with every restore of theirs
 //! (`testing::compacted_somewhere`).
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::*;
 use crate::ids::{Generation, StageId, WorkerIndex};
@@ -12,9 +14,12 @@ use crate::state::KeyedTable;
 use crate::state::SnapshotScope;
 use crate::state::frames::{self, Frame, LogicKind, Preamble};
 use crate::state::testing::{compacted, share_of_all};
-use crate::storage::MemoryStorage;
+use crate::storage::{CheckpointStorage, Creation, MemoryStorage};
 
 type Table = KeyedTable<u64, u64>;
+
+/// More than the tests need.
+const ROOM: usize = 1 << 30;
 
 fn types() -> TableTypes {
     TableTypes::alike::<u64, u64>(LogicKind::Values)
@@ -124,8 +129,53 @@ fn a_chain_without_entries_becomes_a_header_that_stands_alone() {
     assert_eq!(alone[0].len(), frames::HEADER_LEN);
 }
 
+/// Memory that counts the bytes that are read.
+#[derive(Debug, Default)]
+struct Counting {
+    memory: MemoryStorage,
+    read: AtomicU64,
+}
+
+impl Counting {
+    fn count(&self, bytes: Option<Vec<u8>>) -> Option<Vec<u8>> {
+        let read = bytes.as_ref().map_or(0, Vec::len) as u64;
+        self.read.fetch_add(read, Ordering::Relaxed);
+        bytes
+    }
+}
+
+impl CheckpointStorage for Counting {
+    fn create(&self, name: &str, bytes: &[u8]) -> Result<Creation> {
+        self.memory.create(name, bytes)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.memory.write(name, bytes)
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.count(self.memory.read(name)?))
+    }
+
+    fn read_range(&self, name: &str, range: Range<u64>) -> Result<Option<Vec<u8>>> {
+        Ok(self.count(self.memory.read_range(name, range)?))
+    }
+
+    fn list(&self, dir: &str) -> Result<Vec<String>> {
+        self.memory.list(dir)
+    }
+
+    fn delete(&self, names: &[String]) -> Result<()> {
+        self.memory.delete(names)
+    }
+
+    fn place(&self) -> String {
+        self.memory.place()
+    }
+}
+
 /// A compaction of a table of so many keys, of which each increment changes some.
-fn large(storage: &Arc<MemoryStorage>, keys: u64) -> (Compaction, StateStore) {
+fn large(storage: &Arc<Counting>, keys: u64) -> (Compaction, StateStore) {
     let store = StateStore::new(Arc::clone(storage) as Arc<_>, Generation(1), 1);
     let subtask = SubtaskId {
         stage: StageId::new("sums"),
@@ -164,10 +214,10 @@ fn large(storage: &Arc<MemoryStorage>, keys: u64) -> (Compaction, StateStore) {
 
 #[test]
 fn a_compaction_goes_on_in_small_steps_and_keeps_little_in_memory() {
-    let storage = Arc::new(MemoryStorage::new());
+    let storage = Arc::new(Counting::default());
     let (mut compaction, store) = large(&storage, 200_000);
     let mut most = 0;
-    while compaction.step().expect("it is whole") == Progress::More {
+    while compaction.step(ROOM).expect("it is whole") == Progress::More {
         if let Stage::Merging(_, Some(present)) = &compaction.stage {
             most = most.max(present.merge.waiting());
         }
@@ -192,9 +242,9 @@ fn a_compaction_goes_on_in_small_steps_and_keeps_little_in_memory() {
 
 #[test]
 fn the_entries_of_a_compacted_snapshot_stand_in_the_order_of_their_hashes() {
-    let storage = Arc::new(MemoryStorage::new());
+    let storage = Arc::new(Counting::default());
     let (compaction, store) = large(&storage, 50_000);
-    let compacted = compaction.run().expect("it is whole");
+    let compacted = compaction.run(ROOM).expect("it is whole");
     let mut last = 0;
     for reference in &compacted.refs {
         let object = store.read(reference).expect("it was written");
@@ -210,15 +260,80 @@ fn the_entries_of_a_compacted_snapshot_stand_in_the_order_of_their_hashes() {
     }
 }
 
+/// It kept the objects of all increments from their first frame to their last, however many there were: of
+/// a stage with several tables that is nearly all the time.
+#[test]
+fn a_compaction_keeps_no_more_of_what_it_reads_than_there_is_room_for_and_hardly_reads_it_again() {
+    let storage = Arc::new(Counting::default());
+    let (compaction, store) = large(&storage, 50_000);
+    let all: u64 = compaction.order.refs.iter().map(SnapshotRef::len).sum();
+    let at_once = compaction.run(ROOM).expect("it is whole");
+    let written = |refs: &[SnapshotRef]| -> Vec<Vec<u8>> {
+        let read = |reference| store.read(reference).expect("it was written");
+        refs.iter().map(read).collect()
+    };
+    let expected = written(&at_once.refs);
+    // More than a frame takes; less than the increments are together.
+    for room in [30_000, 100_000, 300_000] {
+        let (mut compaction, _) = large(&storage, 50_000);
+        storage.read.store(0, Ordering::Relaxed);
+        while compaction.step(room).expect("it is whole") == Progress::More {
+            assert!(compaction.held() <= room, "{} of {room}", compaction.held());
+        }
+        let read = storage.read.load(Ordering::Relaxed);
+        assert!(read <= 4 * all, "{read} bytes were read of {all}: {room}");
+        let compacted = compaction.finish().expect("nothing fails in memory");
+        assert!(written(&compacted.refs) == expected, "{room}");
+    }
+}
+
+#[test]
+fn a_compaction_that_rests_lets_go_of_what_it_has_read_and_goes_on_behind_it() {
+    let storage = Arc::new(Counting::default());
+    let (mut compaction, _) = large(&storage, 5_000);
+    let mut held = 0;
+    while compaction.step(ROOM).expect("it is whole") == Progress::More {
+        held += compaction.held();
+        compaction.rest();
+        assert_eq!(compaction.held(), 0);
+    }
+    assert!(held > 0);
+    let compacted = compaction.finish().expect("nothing fails in memory");
+    assert_eq!(compacted.entries, 5_000);
+}
+
+#[test]
+fn what_is_read_again_is_checked_again() {
+    let storage = Arc::new(Counting::default());
+    let (mut compaction, _) = large(&storage, 5_000);
+    while matches!(compaction.stage, Stage::Looking(_)) {
+        let progress = compaction.step(0).expect("it is whole");
+        assert_eq!(progress, Progress::More);
+    }
+    let Location::Object { name, .. } = &compaction.order.refs[0].location else {
+        panic!("a full snapshot is an object");
+    };
+    let name = name.clone();
+    let mut bytes = storage
+        .read(&name)
+        .expect("in memory")
+        .expect("it is there");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    storage.write(&name, &bytes).expect("in memory");
+    let error = compaction.run(0).expect_err("a bit was changed");
+    assert!(error.to_string().contains(&name), "{error}");
+}
+
 #[test]
 fn a_damaged_object_ends_the_compaction() {
-    let storage = Arc::new(MemoryStorage::new());
+    let storage = Arc::new(Counting::default());
     let (compaction, _) = large(&storage, 5_000);
     let order = compaction.order.clone();
     let Location::Object { name, .. } = &order.refs[0].location else {
         panic!("a full snapshot is an object");
     };
-    crate::storage::CheckpointStorage::write(&*storage, name, b"damaged").expect("in memory");
-    let error = compaction.run().expect_err("an object is damaged");
+    storage.write(name, b"damaged").expect("in memory");
+    let error = compaction.run(ROOM).expect_err("an object is damaged");
     assert!(error.to_string().contains(name), "{error}");
 }

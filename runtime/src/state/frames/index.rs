@@ -2,13 +2,16 @@
 
 use std::ops::Range;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::error::Result;
 use crate::key::Key;
 use crate::state::span::HashSpan;
 use crate::state::types::State;
 
 use super::{
-    CLEAR, ENTRIES, LogicKind, Namespace, REMOVED, Reader, Stored, StoredTable, put, read_stored,
+    CLEAR, ENTRIES, LogicKind, Namespace, REMOVED, Reader, Stored, StoredTable, corrupt, put,
+    read_stored,
 };
 
 /// What stands in an object, without what it holds.
@@ -26,7 +29,9 @@ pub(crate) struct FrameAt {
     pub(crate) span: HashSpan,
     tag: u8,
     /// Its payload, behind namespace and span.
-    payload: Range<usize>,
+    pub(crate) payload: Range<usize>,
+    /// xxh3-64 of that: an object is read again in parts, and its checksum is that of the whole.
+    checksum: u64,
 }
 
 impl Index {
@@ -51,6 +56,7 @@ impl Index {
                         span: table.span,
                         tag: table.tag,
                         payload: start..start + payload.len(),
+                        checksum: xxh3_64(payload),
                     });
                 }
             }
@@ -66,14 +72,21 @@ impl FrameAt {
         self.tag == CLEAR
     }
 
-    /// The frame, in the object whose index it is from.
-    pub(crate) fn of<'a>(&self, object: &'a [u8]) -> StoredTable<'a> {
-        StoredTable {
+    /// The frame with this payload.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` if the payload is not what it was.
+    pub(crate) fn of<'a>(&self, payload: &'a [u8]) -> Result<StoredTable<'a>> {
+        if xxh3_64(payload) != self.checksum {
+            return Err(corrupt("a frame has changed since it was last read"));
+        }
+        Ok(StoredTable {
             tag: self.tag,
             namespace: self.namespace,
             span: self.span,
-            payload: Reader(object.get(self.payload.clone()).unwrap_or_default()),
-        }
+            payload: Reader(payload),
+        })
     }
 }
 
