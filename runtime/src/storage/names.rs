@@ -87,6 +87,13 @@ pub fn compacted_object(
     format!("{STATE_DIR}/g{generation:010}-e{epoch:020}-{stage}-w{worker}-c{number}-{part}.snap")
 }
 
+/// The name of a part of a snapshot, or of what a compaction has made, up to the number of the part: what
+/// all of its parts have in common.
+pub fn common_to_parts(name: &str) -> Option<&str> {
+    let (common, _part) = name.strip_suffix(SNAPSHOT)?.rsplit_once('-')?;
+    Some(common)
+}
+
 /// What the name of a state object says; `None` for what is none of ours.
 pub fn parse_state_object(name: &str) -> Option<StateObject> {
     let rest = name.strip_prefix(STATE_DIR)?.strip_prefix("/g")?;
@@ -226,6 +233,27 @@ mod tests {
             (Generation(2), Epoch(41))
         );
         assert!(is_plain(&name));
+    }
+
+    #[test]
+    fn parts_of_one_snapshot_have_a_name_in_common_that_no_other_snapshot_has() {
+        let subtask = subtask("a-1");
+        let snapshot = |epoch, part| state_object(Generation(2), Epoch(epoch), &subtask, part);
+        let compacted =
+            |number, part| compacted_object(Generation(2), Epoch(41), &subtask, (number, part));
+        let alike = [
+            [snapshot(41, 0), snapshot(41, 17)],
+            [snapshot(42, 0), snapshot(42, 1)],
+            [compacted(7, 0), compacted(7, 1)],
+            [compacted(8, 0), compacted(8, 10)],
+        ];
+        let common = alike.each_ref().map(|names| {
+            let [first, second] = names.each_ref().map(|name| common_to_parts(name));
+            assert_eq!(first, second);
+            first.expect("a name of ours")
+        });
+        let distinct: std::collections::BTreeSet<_> = common.iter().collect();
+        assert_eq!(distinct.len(), alike.len());
     }
 
     #[test]

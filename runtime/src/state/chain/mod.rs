@@ -20,7 +20,8 @@ use super::SnapshotScope;
 use super::compaction::{Compacted, CompactionOrder, Stop};
 use crate::error::Result;
 use crate::ids::Epoch;
-use crate::protocol::{SnapshotKind, SnapshotRef};
+use crate::protocol::{Location, SnapshotKind, SnapshotRef};
+use crate::storage::names;
 
 /// Compactions that may fail in a row before a full snapshot takes their place.
 const MOST_FAILURES: u32 = 3;
@@ -111,8 +112,8 @@ impl Chain {
         if !full.is_empty() {
             chain.push(full);
         }
-        for reference in increments {
-            chain.push(vec![reference]);
+        for increment in increments.chunk_by(are_of_one_snapshot) {
+            chain.push(increment.to_vec());
         }
         chain
     }
@@ -325,6 +326,19 @@ impl Chain {
             live,
             pace: self.paces.0,
         }
+    }
+}
+
+/// Whether two references are to parts of one snapshot.
+fn are_of_one_snapshot(a: &SnapshotRef, b: &SnapshotRef) -> bool {
+    common_to_parts(a).is_some_and(|common| common_to_parts(b) == Some(common))
+}
+
+fn common_to_parts(reference: &SnapshotRef) -> Option<&str> {
+    match &reference.location {
+        // So short a snapshot has one part.
+        Location::Inline(_) => None,
+        Location::Object { name, .. } => names::common_to_parts(name),
     }
 }
 

@@ -4,7 +4,7 @@ mod policy;
 
 use super::*;
 use crate::error::Error;
-use crate::protocol::Location;
+use crate::ids::{Generation, StageId, SubtaskId, WorkerIndex};
 
 const LIMITS: ChainLimits = ChainLimits {
     floor: 100_000,
@@ -210,6 +210,30 @@ fn a_chain_that_was_restored_is_compacted_when_the_first_answer_has_been_given()
     let order = chain.next_order().expect("five are alike");
     assert_eq!(names(&order.refs), ["a", "b", "c", "d", "e"]);
     assert!(order.due > Epoch(12));
+}
+
+/// Each part counted as an increment, so that a chain with one large increment began with a full snapshot.
+#[test]
+fn the_parts_of_an_increment_that_was_restored_are_one_run() {
+    let name = |epoch: u64, part: u32| {
+        let subtask = SubtaskId {
+            stage: StageId::new("sums"),
+            worker: WorkerIndex(0),
+        };
+        names::state_object(Generation(1), Epoch(epoch), &subtask, part)
+    };
+    let increment = |epoch, parts| {
+        (0..parts).map(move |part| object(SnapshotKind::KeyedIncrement, &name(epoch, part), 1_000))
+    };
+    let full = object(SnapshotKind::KeyedFull, &name(1, 0), FULL);
+    let most = LIMITS.most_increments as u32;
+    let refs: Vec<_> = [full].into_iter().chain(increment(2, most + 1)).collect();
+    let mut chain = Chain::restored(refs.clone(), LIMITS);
+    assert_eq!(chain.next_scope(ENTRIES), SnapshotScope::Increment);
+    // Each of an epoch of its own.
+    let others = (3..3 + u64::from(most)).flat_map(|epoch| increment(epoch, 1));
+    let mut chain = Chain::restored(refs.into_iter().chain(others).collect(), LIMITS);
+    assert_eq!(chain.next_scope(ENTRIES), SnapshotScope::Full);
 }
 
 #[test]
