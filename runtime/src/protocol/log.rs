@@ -70,7 +70,7 @@ pub struct Claim {
     pub generation: Generation,
     /// The run's nonce, by which it knows its own writes again.
     pub nonce: u64,
-    /// The last epoch that the run found: it closes only later ones.
+    /// The last epoch that the run found a manifest of: it closes only later ones.
     pub known_epoch: Epoch,
     /// Whether the run starts anew (`--fresh`): what stands before this slot counts no more, or a
     /// crash before the run's first checkpoint would bring back what the user gave up.
@@ -208,22 +208,27 @@ impl LogView {
         newest.unwrap_or_default().next()
     }
 
+    /// The last epoch of a manifest present, readable or not: one that comes later has a later epoch, or is
+    /// none of this log.
+    ///
+    /// Objects are named by epochs to come, and may tell of ones of which there is no manifest; so they
+    /// are asked only where a slot does not say of which epoch it is.
+    pub fn known_epoch(&self, objects: &[StateObject]) -> Epoch {
+        let newest = self.slots.iter().filter_map(Slot::epoch).max();
+        let newest = newest.unwrap_or_default();
+        let is_lost = |slot: &&Slot| slot.epoch().is_none();
+        let lost = self.slots.iter().filter(is_lost).count() as u64;
+        if lost == 0 {
+            return newest;
+        }
+        let newest = newest.max(last_of(objects));
+        let left = lost.saturating_mul(EPOCHS_LEFT_FOR_A_LOST_HEADER);
+        Epoch(newest.0.saturating_add(left))
+    }
+
     /// An epoch above that of every manifest present, readable or not, and of every state object.
     pub fn next_epoch(&self, objects: &[StateObject]) -> Epoch {
-        let in_slots = self.slots.iter().filter_map(Slot::epoch);
-        let in_objects = objects.iter().map(|object| object.epoch);
-        let newest = in_slots.chain(in_objects).max().unwrap_or_default();
-        let lost = self
-            .slots
-            .iter()
-            .filter(|slot| slot.epoch().is_none())
-            .count() as u64;
-        Epoch(
-            newest
-                .0
-                .saturating_add(lost * EPOCHS_LEFT_FOR_A_LOST_HEADER),
-        )
-        .next()
+        self.known_epoch(objects).max(last_of(objects)).next()
     }
 
     /// Forgets manifests that were created when their run had been overtaken: in a hole that retention had
@@ -290,6 +295,11 @@ pub struct StateObject {
     pub generation: Generation,
     /// The epoch of the first manifest that may name it.
     pub epoch: Epoch,
+}
+
+fn last_of(objects: &[StateObject]) -> Epoch {
+    let epochs = objects.iter().map(|object| object.epoch);
+    epochs.max().unwrap_or_default()
 }
 
 /// Whether `job` may put a claim into this log.

@@ -102,7 +102,8 @@ pub fn claim(storage: Arc<dyn CheckpointStorage>, request: &ClaimRequest<'_>) ->
     for _ in 0..MAX_CLAIM_ATTEMPTS {
         let log = read_log(&*storage)?;
         may_claim(&log, job, &storage.place())?;
-        let known_epoch = Epoch(log.next_epoch(&list_state(&*storage)?).0 - 1);
+        let objects = list_state(&*storage)?;
+        let (known_epoch, next_epoch) = (log.known_epoch(&objects), log.next_epoch(&objects));
         let claim = Claim {
             job: job.to_owned(),
             generation: log.next_generation(),
@@ -141,10 +142,7 @@ pub fn claim(storage: Arc<dyn CheckpointStorage>, request: &ClaimRequest<'_>) ->
             left: BTreeSet::new(),
             unknown: Vec::new(),
         };
-        return Ok(Claimed {
-            next_epoch: known_epoch.next(),
-            writer,
-        });
+        return Ok(Claimed { next_epoch, writer });
     }
     Err(Error::unavailable(format!(
         "other runs of the job `{job}` keep starting on {}: the log could not be claimed",

@@ -73,12 +73,18 @@ fn the_next_epoch_is_above_every_manifest_readable_or_not() {
         slots: vec![claim(0, 1), damaged(1, None)],
     };
     assert!(lost.next_epoch(&[]) > Epoch(1_000));
+    assert!(lost.known_epoch(&[]) >= Epoch(1_000));
     let object = StateObject {
         name: String::new(),
         generation: Generation(1),
         epoch: Epoch(5_000),
     };
-    assert!(lost.next_epoch(&[object]) > Epoch(6_000));
+    let objects = [object];
+    assert!(lost.next_epoch(&objects) > Epoch(6_000));
+    // The manifest in the slot that does not read may name the object.
+    assert!(lost.known_epoch(&objects) >= Epoch(6_000));
+    assert_eq!(by_header.known_epoch(&objects), Epoch(77));
+    assert!(by_header.next_epoch(&objects) > by_header.known_epoch(&objects));
 }
 
 #[test]

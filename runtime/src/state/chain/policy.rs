@@ -142,20 +142,22 @@ pub(super) struct Pace(u64);
 
 /// Bytes that a compaction of a good pace reads in one epoch.
 const AT_ONCE: u64 = 64 << 20;
-/// The slowest that is reckoned with.
-const SLOWEST: u64 = 1 << 20;
+/// The most epochs that a result is named ahead. Behind a restart epochs are counted on from there; and before
+/// so many have come, a chain that grows has begun anew.
+const FURTHEST: u64 = 1_024;
 
 impl Pace {
     pub(super) const FIRST: Self = Self(2);
 
     /// The epochs from now on in which the result may not be ready.
     pub(super) const fn lead(self, bytes: u64) -> u64 {
-        self.0 * (1 + bytes / AT_ONCE)
+        let lead = self.0.saturating_mul(1 + bytes / AT_ONCE);
+        if lead < FURTHEST { lead } else { FURTHEST }
     }
 
     /// One that was begun so many epochs before its time was not ready then.
     pub(super) fn was_late(self) -> Self {
-        Self((self.0 * 2).min(SLOWEST))
+        Self((self.0 * 2).min(FURTHEST))
     }
 
     /// One that had so many epochs took so many.

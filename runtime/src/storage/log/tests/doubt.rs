@@ -1,6 +1,7 @@
 //! Publications whose outcome is unknown, and what newer runs make of them meanwhile.
 
 use super::*;
+use crate::ids::{StageId, SubtaskId, WorkerIndex};
 
 /// Makes the next publication's outcome unknown, with the manifest written or not.
 fn publish_in_doubt(
@@ -117,6 +118,46 @@ fn a_run_in_doubt_does_not_publish_into_the_hole_that_a_newer_run_has_left() {
         .map(|(_, manifest)| manifest.generation.0)
         .collect();
     assert_eq!(epochs, [by.0], "nor is it a checkpoint");
+}
+
+/// What a compaction writes for an epoch to come.
+fn write_ahead(storage: &Arc<dyn CheckpointStorage>, writer: &LogWriter, epoch: u64) {
+    let subtask = SubtaskId {
+        stage: StageId::new("sums"),
+        worker: WorkerIndex(0),
+    };
+    let name = names::compacted_object(writer.generation(), Epoch(epoch), &subtask, (1, 0));
+    storage.write(&name, b"merged").expect("written");
+}
+
+/// An object is named by the epoch of the first manifest that may name it, and written before: by a compaction
+/// many epochs before. Were a claim to know of such an epoch, what its run left out as a latecomer
+/// would be a checkpoint.
+#[test]
+fn a_claim_knows_of_no_epoch_that_only_an_object_is_named_by() {
+    let storage = memory();
+    let mut old = claimed(&storage);
+    let _ = publish(&mut old, 1);
+    write_ahead(&storage, &old, 40);
+    let latecomer = manifest_of(&old, 2);
+    let newer = overtake(&storage, 41);
+    assert_eq!(slots(&storage), [0, 2, 3]);
+    let created = storage.create(&names::slot(SlotNumber(1)), &encode_manifest(&latecomer));
+    assert_eq!(created.expect("created"), Creation::Created);
+    let next = claim(Arc::clone(&storage), &REQUEST).expect("nothing else runs");
+    let manifests = next.writer.log().manifests_newest_first();
+    let found: Vec<_> = manifests.map(|(_, m)| (m.generation, m.epoch)).collect();
+    assert_eq!(found, [(newer.generation(), Epoch(41))]);
+}
+
+#[test]
+fn a_run_begins_above_every_epoch_that_an_object_is_named_by() {
+    let storage = memory();
+    let mut old = claimed(&storage);
+    let _ = publish(&mut old, 1);
+    write_ahead(&storage, &old, 40);
+    let next = claim(Arc::clone(&storage), &REQUEST).expect("nothing else runs");
+    assert_eq!(next.next_epoch, Epoch(41));
 }
 
 /// The simulation's seeds 108 and 7851: a run that slept while it recovered must notice that it was overtaken, and must
