@@ -8,7 +8,9 @@ use std::thread;
 
 use flowdsl::prelude::*;
 use flowdsl::runtime::Result;
-use flowdsl::runtime::protocol::{Location, Manifest, SnapshotKind, SnapshotRef, objects_of};
+use flowdsl::runtime::protocol::{
+    Location, Manifest, SnapshotKind, SnapshotRef, StateObject, objects_of,
+};
 use flowdsl::runtime::storage::log::{list_state, read_log};
 use flowdsl::runtime::storage::{CheckpointStorage, Creation, MemoryStorage};
 use flowdsl::testing::{Harness, Input};
@@ -181,6 +183,24 @@ impl Counts {
         );
     }
 
+    fn stored(&self) -> impl Iterator<Item = StateObject> {
+        let stored = list_state(&*self.storage).expect("the storage is memory");
+        stored.into_iter()
+    }
+
+    /// Every object that is there, some manifest names.
+    #[track_caller]
+    fn check_all_is_named(&self) {
+        let log = read_log(&*self.storage).expect("the storage is memory");
+        let manifests = log.manifests_newest_first();
+        let named: BTreeSet<String> = manifests
+            .flat_map(|(_, manifest)| objects_of(manifest))
+            .map(str::to_owned)
+            .collect();
+        let stored: BTreeSet<String> = self.stored().map(|object| object.name).collect();
+        assert_eq!(stored, named);
+    }
+
     /// Whether the newest manifest names what was compacted to such a snapshot.
     fn names_compacted(&self, kind: SnapshotKind) -> bool {
         self.refs().iter().any(|reference| {
@@ -262,21 +282,28 @@ fn what_was_replaced_is_deleted_when_no_manifest_names_it_any_more() {
     counts.until_compacted_to(SnapshotKind::KeyedIncrement);
     // The publisher cleans up behind a checkpoint, and has done so when the job has ended.
     counts.check_end();
-    let log = read_log(&*counts.storage).expect("the storage is memory");
-    let manifests = log.manifests_newest_first();
-    let newest = counts.newest().epoch;
-    let named: BTreeSet<String> = manifests
-        .flat_map(|(_, manifest)| objects_of(manifest))
-        .map(str::to_owned)
-        .collect();
-    let stored = list_state(&*counts.storage).expect("the storage is memory");
-    let stored: BTreeSet<String> = stored
-        .into_iter()
-        // What the last compaction has written for an epoch that never came, the next run deletes.
-        .filter(|object| object.epoch <= newest)
-        .map(|object| object.name)
-        .collect();
-    assert_eq!(stored, named);
+    counts.check_all_is_named();
+}
+
+#[test]
+fn what_was_compacted_for_an_epoch_that_does_not_come_is_deleted_behind_the_end_of_the_workers() {
+    let mut counts = Counts::new(1);
+    let mut taken = 0;
+    let due = loop {
+        counts.next();
+        // The last checkpoint is the next one.
+        let last = counts.newest().epoch.next();
+        if let Some(due) = counts.stored().map(|object| object.epoch).max()
+            && due > last
+        {
+            break due;
+        }
+        taken += 1;
+        assert!(taken < PATIENCE, "nothing was compacted");
+    };
+    counts.check_end();
+    assert!(counts.newest().epoch < due, "the epoch has come after all");
+    counts.check_all_is_named();
 }
 
 #[test]
