@@ -12,6 +12,7 @@ use flowdsl_runtime::protocol::{
     Acknowledgement, Answer, Answering, AnsweringEffect, AnsweringSettings, CommitPermit, Location,
     Output, Participants, Report, SnapshotAck, SnapshotKind, SnapshotOutcome, SnapshotRef,
 };
+use flowdsl_runtime::settings::Limits;
 use flowdsl_runtime::state::{Compaction, SnapshotScope, StateStore, TableTypes};
 
 use crate::board::Board;

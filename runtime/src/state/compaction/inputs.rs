@@ -3,7 +3,8 @@
 //! Each object is looked through once, so that it is known where its hashes are, and what the bytes of
 //! each frame must be. As long as there is room for them the objects stay in memory; the others are read
 //! again in parts, each from where the merge is on. A merge goes through all objects whose hashes overlap
-//! side by side, so that the room is divided among as many of them as there are at any one hash.
+//! side by side, and through what an object removes beside what it sets, which stand one behind the other
+//! in it: so that the room is divided among as many of these rows of frames as there are at any one hash.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -25,8 +26,10 @@ pub(super) struct Inputs {
     pub(super) watermark: i64,
     /// Bytes of them in memory.
     held: usize,
-    /// Counts the frames that were taken.
-    taken: u64,
+    /// The most rows of frames that are gone through side by side, of any table.
+    abreast: usize,
+    /// Counts the looks at objects.
+    looks: u64,
 }
 
 struct Object {
@@ -36,15 +39,35 @@ struct Object {
     left: usize,
     /// Its bytes.
     len: usize,
-    /// Those of them that are in memory.
-    held: Option<Held>,
+    /// Those of them that are in memory: all, or some of each row.
+    held: Vec<Held>,
+}
+
+/// The frames of an object that set keys, and those that remove them, each in the order of the hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Row {
+    Set,
+    Removed,
+}
+
+impl Row {
+    const COUNT: usize = 2;
+
+    const fn of(frame: &FrameAt) -> Self {
+        if frame.is_removed() {
+            Self::Removed
+        } else {
+            Self::Set
+        }
+    }
 }
 
 /// Neighbouring bytes of an object.
 struct Held {
+    row: Row,
     start: usize,
     bytes: Vec<u8>,
-    /// The frame, of all that were taken, for which they were last looked at.
+    /// The last look at them.
     used: u64,
 }
 
@@ -60,14 +83,13 @@ pub(super) struct Meeting {
     frames: Vec<Place>,
     next: usize,
     cleared: Vec<Cleared>,
-    /// The most objects that are gone through side by side.
-    abreast: usize,
 }
 
 /// A frame: which one of which object.
 struct Place {
     object: usize,
     frame: usize,
+    row: Row,
     first: u64,
 }
 
@@ -90,13 +112,14 @@ impl Inputs {
             frames: Vec::new(),
             left: 0,
             len: 0,
-            held: None,
+            held: Vec::new(),
         };
         Self {
             objects: refs.into_iter().map(object).collect(),
             watermark: i64::MIN,
             held: 0,
-            taken: 0,
+            abreast: 1,
+            looks: 0,
         }
     }
 
@@ -108,7 +131,7 @@ impl Inputs {
     /// Lets go of all of them: they are read again.
     pub(super) fn let_go(&mut self) {
         for object in &mut self.objects {
-            object.held = None;
+            object.held.clear();
         }
         self.held = 0;
     }
@@ -121,6 +144,7 @@ impl Inputs {
         store: &StateStore,
         room: usize,
     ) -> Result<()> {
+        self.looks += 1;
         let object = &mut self.objects[at];
         let bytes = store.read(&object.reference)?;
         let index = Index::of(&bytes, types.kind)?;
@@ -130,10 +154,11 @@ impl Inputs {
         object.len = bytes.len();
         if object.left > 0 && self.held + bytes.len() <= room {
             self.held += bytes.len();
-            object.held = Some(Held {
+            object.held.push(Held {
+                row: Row::Set,
                 start: 0,
                 bytes,
-                used: 0,
+                used: self.looks,
             });
         }
         Ok(())
@@ -165,6 +190,7 @@ impl Inputs {
                     table.frames.push(Place {
                         object: number,
                         frame,
+                        row: Row::of(at),
                         first: at.span.first,
                     });
                 }
@@ -175,7 +201,8 @@ impl Inputs {
         }
         for table in tables.values_mut() {
             table.frames.sort_by_key(|place| place.first);
-            table.abreast = most_abreast(&table.frames, self.objects.len());
+            let abreast = most_abreast(&table.frames, self.objects.len());
+            self.abreast = self.abreast.max(abreast);
         }
         tables.into_iter().collect()
     }
@@ -210,16 +237,12 @@ impl Inputs {
             Location::Inline(_) => e,
             Location::Object { name, .. } => e.context(format!("the state object `{name}`")),
         };
-        self.taken += 1;
-        self.hold(place, store, room / meeting.abreast.max(1), room)
+        self.looks += 1;
+        self.hold(place, store, room)
             .map_err(|e| here(e, &self.objects[place.object]))?;
         let object = &mut self.objects[place.object];
         let frame = &object.frames[place.frame];
-        if let Some(payload) = object
-            .held
-            .as_ref()
-            .and_then(|held| held.get(&frame.payload))
-        {
+        if let Some(payload) = object.held.iter().find_map(|held| held.get(&frame.payload)) {
             let sequence = sequence(place.object, place.frame);
             let taken = frame.of(payload);
             taken
@@ -232,40 +255,28 @@ impl Inputs {
         Ok(())
     }
 
-    /// Reads a frame, and about as many bytes as `window` with those behind it, unless it is in memory.
-    fn hold(
-        &mut self,
-        place: &Place,
-        store: &StateStore,
-        window: usize,
-        room: usize,
-    ) -> Result<()> {
-        let taken = self.taken;
+    /// Reads a frame, and some of those behind it, unless it is in memory.
+    fn hold(&mut self, place: &Place, store: &StateStore, room: usize) -> Result<()> {
+        let looks = self.looks;
         let object = &mut self.objects[place.object];
         let payload = object.frames[place.frame].payload.clone();
-        if let Some(held) = object
-            .held
-            .as_mut()
-            .filter(|held| held.get(&payload).is_some())
-        {
-            held.used = taken;
+        let mut held = object.held.iter_mut();
+        if let Some(held) = held.find(|held| held.get(&payload).is_some()) {
+            held.used = looks;
             return Ok(());
         }
-        let end = payload
-            .start
-            .saturating_add(window)
-            .min(object.len)
-            .max(payload.end);
-        let range = payload.start..end;
-        object.let_go(&mut self.held);
+        let end = payload.start.saturating_add(room / self.abreast);
+        let range = payload.start..end.min(object.len).max(payload.end);
+        object.let_go(&mut self.held, |held| held.row == place.row);
         self.make_room(room.saturating_sub(range.len()));
         let object = &mut self.objects[place.object];
         let bytes = store.read_part(&object.reference, range)?;
         self.held += bytes.len();
-        object.held = Some(Held {
+        object.held.push(Held {
+            row: place.row,
             start: payload.start,
             bytes,
-            used: taken,
+            used: looks,
         });
         Ok(())
     }
@@ -273,35 +284,35 @@ impl Inputs {
     /// Lets go of what was not looked at for the longest time, until there are no more bytes than `most`.
     fn make_room(&mut self, most: usize) {
         while self.held > most {
-            let used = |object: &&mut Object| object.held.as_ref().map(|held| held.used);
-            let held = self
-                .objects
-                .iter_mut()
-                .filter(|object| object.held.is_some());
-            let Some(oldest) = held.min_by_key(used) else {
+            let held = self.objects.iter().flat_map(|object| &object.held);
+            let Some(oldest) = held.map(|held| held.used).min() else {
                 return;
             };
-            oldest.let_go(&mut self.held);
+            for object in &mut self.objects {
+                object.let_go(&mut self.held, |held| held.used == oldest);
+            }
         }
     }
 }
 
-/// The most objects of which a frame was taken and another one is still to come.
+/// The most rows of which a frame was taken and another one is still to come.
 fn most_abreast(frames: &[Place], object_count: usize) -> usize {
-    let mut left = vec![0; object_count];
+    let row = |place: &Place| place.object * Row::COUNT + place.row as usize;
+    let mut left = vec![0; object_count * Row::COUNT];
     for place in frames {
-        left[place.object] += 1;
+        left[row(place)] += 1;
     }
-    let mut begun = vec![false; object_count];
+    let mut begun = vec![false; left.len()];
     let (mut abreast, mut most) = (0, 0);
     for place in frames {
-        if !begun[place.object] {
-            begun[place.object] = true;
+        let row = row(place);
+        if !begun[row] {
+            begun[row] = true;
             abreast += 1;
             most = most.max(abreast);
         }
-        left[place.object] -= 1;
-        if left[place.object] == 0 {
+        left[row] -= 1;
+        if left[row] == 0 {
             abreast -= 1;
         }
     }
@@ -309,15 +320,15 @@ fn most_abreast(frames: &[Place], object_count: usize) -> usize {
 }
 
 impl Object {
-    fn let_go(&mut self, held: &mut usize) {
-        if let Some(gone) = self.held.take() {
+    fn let_go(&mut self, held: &mut usize, is_it: impl Fn(&Held) -> bool) {
+        for gone in self.held.extract_if(.., |held| is_it(held)) {
             *held -= gone.bytes.len();
         }
     }
 
     fn let_go_if_done(&mut self, held: &mut usize) {
         if self.left == 0 {
-            self.let_go(held);
+            self.let_go(held, |_| true);
         }
     }
 }
@@ -328,7 +339,6 @@ impl Meeting {
             frames: Vec::new(),
             next: 0,
             cleared: Vec::new(),
-            abreast: 0,
         }
     }
 

@@ -72,6 +72,11 @@ impl FrameAt {
         self.tag == CLEAR
     }
 
+    /// Whether the frame lists keys that are to be forgotten.
+    pub(crate) const fn is_removed(&self) -> bool {
+        self.tag == REMOVED
+    }
+
     /// The frame with this payload.
     ///
     /// # Errors
