@@ -22,6 +22,7 @@ use crate::state::State;
 use self::image::Frozen;
 pub(crate) use self::reach::Cursor;
 pub(crate) use self::records::{Next, Records};
+use self::restore::Promised;
 use super::logic::SnapshotScope;
 use super::segment::{Mark, Segment};
 use super::span::HashSpan;
@@ -79,8 +80,8 @@ pub struct KeyedTable<K, V> {
     span: Option<HashSpan>,
     /// Where [`pop`](Self::pop) goes on: a segment, and how many buckets at its end are empty.
     popped: (usize, usize),
-    /// Segments that the last frame of a snapshot promised more entries than it held.
-    promised: Vec<u32>,
+    /// What the last frame of a snapshot promised, while the table is being restored.
+    promised: Option<Box<Promised>>,
 }
 
 impl<K: Key, V: State> Default for KeyedTable<K, V> {
@@ -107,7 +108,7 @@ impl<K: Key, V: State> KeyedTable<K, V> {
             stored: false,
             span: None,
             popped: (0, 0),
-            promised: Vec::new(),
+            promised: None,
         }
     }
 

@@ -1,7 +1,5 @@
 //! A table made again from the snapshots of a chain: later entries replace earlier ones.
 
-use std::mem;
-
 use crate::key::{Key, hash_of};
 use crate::state::State;
 use crate::state::segment::{FULL, Restored};
@@ -11,6 +9,10 @@ use super::KeyedTable;
 
 /// The mark of entries that no run has changed: an increment need not hold them.
 const UNCHANGED: u32 = 0;
+
+/// Segments that were made room in for more entries than the frame held.
+#[derive(Debug)]
+pub(super) struct Promised(Vec<u32>);
 
 impl<K: Key, V: State> KeyedTable<K, V> {
     /// Puts the entries of a frame in their places.
@@ -58,7 +60,11 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         let expected =
             |depth: u32| (crowd.density * 2.0_f64.powi(64 - depth as i32)).min(most as f64);
         let mut left = most;
-        let mut before = mem::take(&mut self.promised);
+        let mut before = self
+            .promised
+            .take()
+            .map_or_else(Vec::new, |promised| promised.0);
+        let mut promised = Vec::new();
         let mut hash = crowd.dense.first;
         loop {
             let (index, depth) = loop {
@@ -74,12 +80,12 @@ impl<K: Key, V: State> KeyedTable<K, V> {
             let capacity = ((expected(depth) * 1.1) as usize).min(FULL).min(left);
             let made = self.segments[index as usize].reserve(capacity);
             left -= made;
-            let was_promised = before.iter().position(|promised| *promised == index);
+            let was_promised = before.iter().position(|before| *before == index);
             if let Some(at) = was_promised {
                 before.swap_remove(at);
             }
             if made > crowd.count || was_promised.is_some() {
-                self.promised.push(index);
+                promised.push(index);
             }
             let last = hash | (u64::MAX >> depth);
             if last >= crowd.dense.last || left == 0 {
@@ -91,6 +97,7 @@ impl<K: Key, V: State> KeyedTable<K, V> {
         for index in before {
             self.segments[index as usize].give_back();
         }
+        self.promised = (!promised.is_empty()).then(|| Box::new(Promised(promised)));
     }
 
     /// Takes back an entry of an earlier snapshot.
