@@ -2,13 +2,14 @@
 //! lets records leave the flow. What it answers, and when it commits, [`Answering`] decides.
 //!
 //! The work that waits on a disk runs on the worker's offload threads: snapshots in the order of the
-//! barriers, commits beside them. An answer goes out on the ack stream at the time of its epoch, and only then does the operator
+//! barriers, what stages wait for before them, commits beside them. An answer goes out on the ack stream at the time of its epoch, and only then does the operator
 //! let go of that epoch: when the ack frontier has passed it, every answer has arrived.
 
 mod compacting;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -30,8 +31,38 @@ use crate::protocol::{
 };
 use crate::state::{Chain, Compacted, SnapshotScope, TableTypes};
 
-/// The part of a snapshot that the operator's own stage makes, on the offload thread.
-pub(crate) type OwnSnapshot = Box<dyn FnOnce() -> Result<Vec<SnapshotRef>> + Send>;
+/// The part of a snapshot that the operator's own stage makes, on the offload threads.
+pub(crate) struct OwnSnapshot {
+    /// What waits for no storage, and so must not wait behind what does.
+    pub(crate) ahead: Option<Box<dyn FnOnce() + Send>>,
+    /// The rest.
+    pub(crate) store: Box<dyn FnOnce() -> Result<Vec<SnapshotRef>> + Send>,
+}
+
+impl OwnSnapshot {
+    /// One for which nobody waits.
+    pub(crate) fn of(store: impl FnOnce() -> Result<Vec<SnapshotRef>> + Send + 'static) -> Self {
+        Self {
+            ahead: None,
+            store: Box::new(store),
+        }
+    }
+}
+
+/// Up to which epoch checkpoints were given up, as the offload threads know it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GivenUp(Arc<AtomicU64>);
+
+impl GivenUp {
+    /// Whether nobody waits for the snapshot of an epoch any more.
+    pub(crate) fn holds(&self, epoch: Epoch) -> bool {
+        epoch.0 <= self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, epoch: Epoch) {
+        self.0.store(epoch.0, Ordering::Relaxed);
+    }
+}
 
 /// What one operator answers, and what it has not answered yet.
 pub(crate) struct Answers {
@@ -44,6 +75,7 @@ pub(crate) struct Answers {
     outcomes: Receiver<Outcome>,
     inbox: Sender<Outcome>,
     wake: Arc<SyncActivator>,
+    given_up: GivenUp,
     /// Rings when a failed commit is due again.
     retry: Alarm,
 }
@@ -117,6 +149,7 @@ impl Answers {
             outcomes,
             inbox,
             wake: Arc::new(ports.sync_activator()),
+            given_up: GivenUp::default(),
             retry: Alarm::new(ports.activator()),
         }
     }
@@ -147,7 +180,7 @@ impl Answers {
         self.answering.owe(epoch);
     }
 
-    /// Has the snapshot of `epoch` made on the offload thread.
+    /// Has the snapshot of `epoch` made on the offload threads.
     pub(crate) fn submit(
         &self,
         epoch: Epoch,
@@ -156,11 +189,12 @@ impl Answers {
         prepared: Option<PendingCommit>,
     ) {
         let (inbox, wake) = (self.inbox.clone(), Arc::clone(&self.wake));
-        self.context.offload.run(move || {
+        let (ahead, store) = own.map_or((None, None), |own| (own.ahead, Some(own.store)));
+        let rest = move || {
             // What the sink staged is prepared even if the state cannot be written: it goes on in
             // the next checkpoint.
             let prepared = prepared.map(|prepare| prepare()).transpose();
-            let own = own.map_or_else(|| Ok(Vec::new()), |snapshot| snapshot());
+            let own = store.map_or_else(|| Ok(Vec::new()), |store| store());
             let _ = inbox.send(Outcome::Snapshot {
                 epoch,
                 scope,
@@ -168,12 +202,26 @@ impl Answers {
                 prepared,
             });
             let _ = wake.activate();
+        };
+        let snapshots = &self.context.snapshots;
+        let Some(ahead) = ahead else {
+            return snapshots.run(rest);
+        };
+        let snapshots = snapshots.clone();
+        self.context.images.run(move || {
+            ahead();
+            snapshots.run(rest);
         });
     }
 
-    /// Wakes the operator from the offload thread.
+    /// Wakes the operator from an offload thread.
     pub(crate) fn wake(&self) -> Arc<SyncActivator> {
         Arc::clone(&self.wake)
+    }
+
+    /// Tells the offload threads what was given up.
+    pub(crate) fn given_up(&self) -> GivenUp {
+        self.given_up.clone()
     }
 
     /// Tells the coordinator something.
@@ -196,6 +244,7 @@ impl Answers {
             }
         }
         let (now, decided) = (self.context.clock.now(), self.context.board.decided());
+        self.given_up.set(decided.aborted);
         for effect in self.answering.poll(now, &decided) {
             self.carry_out(effect);
         }

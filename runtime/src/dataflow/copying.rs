@@ -73,7 +73,7 @@ impl Copying {
         let watch = Stopwatch::start();
         let chunk = logic.copy_frozen(self.portion);
         let progress = if let Some(chunk) = chunk {
-            image.push(chunk, &context.offload, answers);
+            image.push(chunk, context, answers);
             Progress::More
         } else {
             Progress::Done

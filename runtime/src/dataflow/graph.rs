@@ -43,8 +43,10 @@ pub struct WorkerContext {
     pub(crate) restored: Arc<Restored>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) fate: Arc<Fate>,
-    /// Where snapshots are written.
-    pub(crate) offload: Offload,
+    /// Where images are written to databases.
+    pub(crate) images: Offload,
+    /// Where snapshots are stored.
+    pub(crate) snapshots: Offload,
     /// Where output is committed.
     pub(crate) commits: Offload,
     /// Where snapshots are compacted.

@@ -1,19 +1,22 @@
 //! The frozen image of a stage on its way to a disk: handed over piece by piece, encoded and
-//! written on the worker's offload thread.
+//! written on the worker's offload threads.
+//!
+//! A stage whose state is in a database waits until that has its image. So no image waits there behind
+//! what goes to the storage, which may be slow or hang: that is the work of another thread.
 
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::answers::Answers;
-use super::offload::Offload;
+use super::answers::{Answers, GivenUp, OwnSnapshot};
+use super::graph::WorkerContext;
 use crate::connector::PendingCommit;
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, SubtaskId};
 use crate::metrics::Metrics;
 use crate::protocol::{SnapshotKind, SnapshotRef};
 use crate::state::frames::HEADER_LEN;
-use crate::state::{FrozenChunk, SnapshotScope, StageBackend, StateStore, Taking};
+use crate::state::{FrozenChunk, SnapshotScope, StageBackend, StateStore, TakenImage, Taking};
 
 /// Pieces that wait for a slow disk at most; the rest stays in the table until then.
 const QUEUED: usize = 16;
@@ -41,11 +44,13 @@ pub(crate) struct Image {
     queued: Arc<AtomicUsize>,
 }
 
-/// The encoded image so far; touched by the offload thread only.
+/// The encoded image so far; touched by one offload thread at a time.
 #[derive(Default)]
 struct Encoded {
     bytes: Vec<u8>,
     refs: Vec<SnapshotRef>,
+    /// What of the image is not in frames.
+    taken: TakenImage,
     failed: Option<Error>,
 }
 
@@ -65,7 +70,12 @@ impl Image {
     }
 
     /// Hands over a piece.
-    pub(crate) fn push(&self, chunk: FrozenChunk, offload: &Offload, answers: &Answers) {
+    pub(crate) fn push(&self, chunk: FrozenChunk, context: &WorkerContext, answers: &Answers) {
+        let offload = if self.snapshot.backend.writes_ahead() {
+            &context.images
+        } else {
+            &context.snapshots
+        };
         let (encoded, queued) = (Arc::clone(&self.encoded), Arc::clone(&self.queued));
         let (snapshot, wake) = (self.snapshot.clone(), answers.wake());
         snapshot.metrics.add_state_changed(chunk.size() as u64);
@@ -84,7 +94,7 @@ impl Image {
         });
     }
 
-    /// Everything was handed over: the offload thread writes it, and then prepares the sink.
+    /// Everything was handed over: it is stored, and the sink prepared.
     pub(crate) fn submit(self, answers: &Answers) {
         let Self {
             snapshot,
@@ -93,19 +103,47 @@ impl Image {
             queued: _,
         } = self;
         let (epoch, scope) = (snapshot.epoch, snapshot.scope);
-        let wake = answers.wake();
-        let own = move || {
-            let mut encoded = encoded.lock().unwrap_or_else(PoisonError::into_inner);
-            encoded.finish(&snapshot, || {
+        let ahead = snapshot.backend.writes_ahead().then(|| {
+            let (encoded, snapshot) = (Arc::clone(&encoded), snapshot.clone());
+            let wake = answers.wake();
+            let ahead = move || {
+                let mut encoded = encoded.lock().unwrap_or_else(PoisonError::into_inner);
+                encoded.take(&snapshot);
                 let _ = wake.activate();
-            })
+            };
+            Box::new(ahead) as Box<dyn FnOnce() + Send>
+        });
+        let given_up = answers.given_up();
+        let store = move || {
+            let mut encoded = encoded.lock().unwrap_or_else(PoisonError::into_inner);
+            encoded.finish(&snapshot, &given_up)
         };
-        answers.submit(epoch, scope, Some(Box::new(own)), prepared);
+        let own = OwnSnapshot {
+            ahead,
+            store: Box::new(store),
+        };
+        answers.submit(epoch, scope, Some(own), prepared);
     }
 }
 
 impl Encoded {
-    fn finish(&mut self, snapshot: &Snapshot, settled: impl FnOnce()) -> Result<Vec<SnapshotRef>> {
+    /// Has the backend take what it stores of the image itself.
+    fn take(&mut self, snapshot: &Snapshot) {
+        match snapshot.backend.take_image(snapshot.epoch) {
+            Ok(taken) => self.taken = taken,
+            Err(error) => drop(self.failed.get_or_insert(error)),
+        }
+    }
+
+    fn finish(&mut self, snapshot: &Snapshot, given_up: &GivenUp) -> Result<Vec<SnapshotRef>> {
+        // Where a storage has come back, the newest checkpoint is not to wait for those that nobody
+        // wants. A chain is another matter: its next increment follows this image.
+        if snapshot.backend.writes_ahead() && given_up.holds(snapshot.epoch) {
+            self.taken = TakenImage::default();
+            return Err(Error::unavailable(
+                "the checkpoint was given up before its state was stored",
+            ));
+        }
         // Behind a part that was stored, a header alone says nothing.
         if self.bytes.len() > HEADER_LEN || (self.refs.is_empty() && !self.bytes.is_empty()) {
             self.store(snapshot);
@@ -117,10 +155,11 @@ impl Encoded {
             part: self.refs.len() as u32,
             metrics: &snapshot.metrics,
         };
-        // Also where the frames could not be written: the stage waits for it.
-        match snapshot.backend.store_image(&taking, settled) {
-            Ok(refs) => self.refs.extend(refs),
-            Err(error) => drop(self.failed.get_or_insert(error)),
+        if self.failed.is_none() {
+            match snapshot.backend.store_image(&self.taken, &taking) {
+                Ok(refs) => self.refs.extend(refs),
+                Err(error) => self.failed = Some(error),
+            }
         }
         self.failed
             .take()
@@ -192,7 +231,7 @@ mod tests {
             encoded.store(&snapshot);
         }
         let refs = encoded
-            .finish(&snapshot, || {})
+            .finish(&snapshot, &GivenUp::default())
             .expect("nothing fails in memory");
         assert!(refs.len() > 1, "the image went to several objects");
         let (groups, never) = (KeyGroupCount::DEFAULT, AtomicBool::new(false));

@@ -1,5 +1,6 @@
-//! Threads beside each worker for what waits on a disk: one encodes, writes and syncs snapshots, one
-//! commits, so that a slow place of output holds up no checkpoint, and one compacts snapshots.
+//! Threads beside each worker for what waits on a disk: one writes images to databases, one stores
+//! snapshots, so that a slow storage holds up no image, one commits, so that a slow place of output holds
+//! up no checkpoint, and one compacts snapshots.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,6 +18,8 @@ type Task = Box<dyn FnOnce() + Send>;
 
 /// The threads of one worker.
 pub(crate) struct Offloads {
+    /// For images that go to databases before they are stored; stages wait for them.
+    pub(crate) images: Offload,
     /// For snapshots, and for what sinks prepare at a barrier: in the order of the barriers.
     pub(crate) snapshots: Offload,
     /// For commits.
@@ -28,7 +31,7 @@ pub(crate) struct Offloads {
 /// The threads themselves, to be awaited.
 pub(crate) struct Threads {
     /// Those on which the outcome of the job depends.
-    needed: [JoinHandle<()>; 2],
+    needed: [JoinHandle<()>; 3],
     compacts: Companion,
 }
 
@@ -54,17 +57,19 @@ impl Offloads {
         fate: &Arc<Fate>,
     ) -> Result<(Self, Threads)> {
         let start = |what| Offload::start(&format!("flowdsl-{what}-{worker}"), Arc::clone(fate));
-        let (snapshots, encodes) = start("snapshots")?;
+        let (images, writes) = start("images")?;
+        let (snapshots, stores) = start("snapshots")?;
         let (commits, makes_visible) = start("commits")?;
         let (compactor, compacts) =
             Compactor::start(worker, limits.compaction_bytes, Arc::clone(fate))?;
         let offloads = Self {
+            images,
             snapshots,
             commits,
             compactor,
         };
         let threads = Threads {
-            needed: [encodes, makes_visible],
+            needed: [writes, stores, makes_visible],
             compacts,
         };
         Ok((offloads, threads))
@@ -73,6 +78,7 @@ impl Offloads {
     /// Threads that drop their tasks, for a graph that is only looked at.
     pub(crate) fn none() -> Self {
         Self {
+            images: Offload(None),
             snapshots: Offload(None),
             commits: Offload(None),
             compactor: Compactor::none(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use timely::scheduling::Activator;
 
 use super::alarm::Alarm;
-use super::answers::Answers;
+use super::answers::{Answers, OwnSnapshot};
 use super::fuse::{Label, Stages};
 use super::graph::{Graph, WorkerContext, splits_of};
 use super::moment::Moment;
@@ -376,8 +376,12 @@ where
             }])
         };
         self.answers.owe(epoch);
-        self.answers
-            .submit(epoch, SnapshotScope::Full, Some(Box::new(own)), prepared);
+        self.answers.submit(
+            epoch,
+            SnapshotScope::Full,
+            Some(OwnSnapshot::of(own)),
+            prepared,
+        );
         self.epoch = epoch.next();
         self.advance_outputs();
         Ok(())

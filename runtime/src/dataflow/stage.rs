@@ -116,6 +116,8 @@ where
         if let Some(answers) = &mut self.parts.answers {
             answers.poll()?;
         }
+        // Also of a stage to which no record comes.
+        self.backend.check()?;
         self.pace.begin();
         // A barrier that comes while the image before is still being copied waits for that, however
         // many pieces wait for the disk; in slices, so that the others on this worker go on.
@@ -206,6 +208,9 @@ where
             if records.is_empty() {
                 inbox.pop();
             }
+            if self.backend.is_pressed() {
+                logic.give_back();
+            }
             self.backend.check()?;
             self.emit()?;
             self.pace.did(n);
@@ -288,6 +293,9 @@ where
             let budget = target.batch_size(piece.min(FIRE));
             let progress = label.guard(|| fire(logic, &mut self.out, budget));
             self.pace.did(self.out.len());
+            if self.backend.is_pressed() {
+                logic.give_back();
+            }
             self.backend.check()?;
             self.emit()?;
             if progress == Progress::Done {
@@ -336,6 +344,8 @@ where
     /// The barrier of the present epoch has passed: freeze, then every capability moves on, then
     /// what was stashed.
     fn barrier(&mut self) -> Result<()> {
+        // The image before may have failed just now: what the next one leaves out is nowhere then.
+        self.backend.check()?;
         let epoch = self.epoch;
         let barrier = self.parts.context.board.barrier();
         let prepared = self.parts.target.prepare_commit(epoch, barrier)?;

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 #[cfg(feature = "rocksdb")]
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::frames::Namespace;
 use super::logic::KeyedLogic;
 use super::restore::{Former, restore_from};
 #[cfg(feature = "rocksdb")]
-use super::rocks::{self, Part, Store, Stores, Upload};
+use super::rocks::{self, Part, Store, Stores, Taken, Upload};
 use super::share::Share;
 #[cfg(feature = "rocksdb")]
 use super::span::HashSpan;
@@ -28,7 +28,29 @@ use crate::storage::{WorkDir, names};
 pub struct Backend {
     kind: Kind,
     #[cfg(feature = "rocksdb")]
+    reads: ReadDir,
+}
+
+/// Where databases are put together to be read by stages in memory: the directory of the run, once
+/// somebody needs it.
+#[cfg(feature = "rocksdb")]
+#[derive(Clone, Debug, Default)]
+struct ReadDir {
     place: WorkPlace,
+    made: Arc<Mutex<Option<WorkDir>>>,
+}
+
+#[cfg(feature = "rocksdb")]
+impl ReadDir {
+    /// Makes a directory in that of the run.
+    fn make(&self, name: &str) -> Result<WorkDir> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dir) = &*made {
+            return dir.make(name);
+        }
+        let dir = WorkDir::create(&self.place.root, &self.place.name)?;
+        made.insert(dir).make(name)
+    }
 }
 
 /// A directory for a run's own, which is not made before it is needed.
@@ -76,7 +98,7 @@ impl Backend {
         Self {
             kind: Kind::Memory,
             #[cfg(feature = "rocksdb")]
-            place: WorkPlace::default(),
+            reads: ReadDir::default(),
         }
     }
 
@@ -99,7 +121,11 @@ impl Backend {
                 Kind::Rocks(Arc::new(Stores::new(settings, dir)))
             }
         };
-        Ok(Self { kind, place })
+        let reads = ReadDir {
+            place,
+            made: Arc::default(),
+        };
+        Ok(Self { kind, reads })
     }
 
     /// The backend of a run in which so many subtasks keep state.
@@ -174,9 +200,8 @@ impl Backend {
             let Some(part) = restoring.part(former) else {
                 continue;
             };
-            let WorkPlace { root, name } = &self.place;
             let stage = names::stage_dir(restoring.subtask);
-            let dir = WorkDir::create(root, &format!("{name}-{stage}-{at}"))?;
+            let dir = self.reads.make(&format!("{stage}-{at}"))?;
             let mut head = Vec::new();
             for reference in head_of(former.refs) {
                 head.extend(restoring.store.read(reference)?);
@@ -264,6 +289,13 @@ fn without_rocksdb(what: &str) -> Error {
     ))
 }
 
+/// What a backend has taken of an image to be stored elsewhere than in frames.
+#[derive(Debug, Default)]
+pub(crate) struct TakenImage {
+    #[cfg(feature = "rocksdb")]
+    files: Option<Taken>,
+}
+
 /// Which snapshot a stage takes.
 pub(crate) struct Taking<'a> {
     pub(crate) subtask: &'a SubtaskId,
@@ -286,6 +318,12 @@ impl StageBackend {
         }
     }
 
+    /// Whether an image goes to a database first, for which the stage waits, and only then to the
+    /// storage.
+    pub(crate) fn writes_ahead(&self) -> bool {
+        !self.has_chain()
+    }
+
     /// Whether increments may follow the snapshot that a stage was restored from: all of it stands in
     /// frames.
     pub(crate) fn goes_on_with(&self, refs: &[SnapshotRef]) -> bool {
@@ -301,16 +339,32 @@ impl StageBackend {
         }
     }
 
-    /// All of the image was handed over and encoded; `settled` hears when the stage may fire and
-    /// freeze again. References to what is stored elsewhere than in frames are returned.
+    /// All of the image was handed over and encoded: from here on the stage may fire and freeze again,
+    /// whatever is returned. No storage is waited for.
+    pub(crate) fn take_image(&self, epoch: Epoch) -> Result<TakenImage> {
+        match &self.0 {
+            Home::Memory => {
+                let _ = epoch;
+                Ok(TakenImage::default())
+            }
+            #[cfg(feature = "rocksdb")]
+            Home::Rocks(store) => {
+                let files = Some(store.take(epoch)?);
+                Ok(TakenImage { files })
+            }
+        }
+    }
+
+    /// Stores what was taken of an image; images in their order. References to what is stored
+    /// elsewhere than in frames are returned.
     pub(crate) fn store_image(
         &self,
+        image: &TakenImage,
         taking: &Taking<'_>,
-        settled: impl FnOnce(),
     ) -> Result<Vec<SnapshotRef>> {
         match &self.0 {
             Home::Memory => {
-                let _ = (taking, settled);
+                let _ = (image, taking);
                 Ok(Vec::new())
             }
             #[cfg(feature = "rocksdb")]
@@ -322,7 +376,8 @@ impl StageBackend {
                     part: taking.part,
                     metrics: taking.metrics,
                 };
-                store.snapshot(&upload, settled)
+                let files = image.files.as_ref();
+                files.map_or_else(|| Ok(Vec::new()), |files| store.upload(files, &upload))
             }
         }
     }
@@ -342,6 +397,15 @@ impl StageBackend {
             Home::Memory => true,
             #[cfg(feature = "rocksdb")]
             Home::Rocks(store) => store.takes_more(),
+        }
+    }
+
+    /// Whether the tables of the stage are to give memory back to each other; said once.
+    pub(crate) fn is_pressed(&self) -> bool {
+        match &self.0 {
+            Home::Memory => false,
+            #[cfg(feature = "rocksdb")]
+            Home::Rocks(store) => store.is_pressed(),
         }
     }
 

@@ -236,6 +236,11 @@ impl<K: Key, V: State, L: Lifetime> Cells<K, V, L> {
         }
     }
 
+    /// Gives memory back to the other tables of the stage.
+    pub(crate) fn give_back(&mut self) {
+        self.table.give_back();
+    }
+
     pub(crate) fn freeze(
         &mut self,
         scope: SnapshotScope,

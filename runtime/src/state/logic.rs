@@ -125,6 +125,10 @@ pub trait KeyedLogic: 'static {
         None
     }
 
+    /// Has the tables of the stage give memory back to each other, where the backend says that one of them
+    /// needs it. A stage with one table has nothing to do.
+    fn give_back(&mut self) {}
+
     /// Takes the image that the next snapshot holds, in time that does not depend on the number of
     /// keys. The first snapshot of a chain is full; after one that came to nothing (failed, aborted),
     /// either the next is full or the bytes of the one that failed go before those of the next. Not called again until [`copy_frozen`](Self::copy_frozen) has returned `None`.

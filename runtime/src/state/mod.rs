@@ -52,7 +52,7 @@ pub use accessors::{
     list_state, map_state, value_state,
 };
 pub use backend::{Backend, StageBackend, WorkPlace};
-pub(crate) use backend::{Restoring, Taking};
+pub(crate) use backend::{Restoring, TakenImage, Taking};
 pub(crate) use chain::Chain;
 pub use chain::ChainLimits;
 pub use compaction::{Compacted, Compaction, CompactionOrder, TableTypes};

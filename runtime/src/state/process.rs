@@ -257,6 +257,11 @@ where
         self.timers.first(TimerKind::Processing)
     }
 
+    fn give_back(&mut self) {
+        self.states.give_back();
+        self.timers.give_back();
+    }
+
     fn freeze(&mut self, scope: SnapshotScope) {
         let (now, mut cleared) = (self.now(None), Vec::new());
         self.states.freeze(scope, &now, &mut cleared);

@@ -348,6 +348,15 @@ impl<K: Key, V: State> StateTable<K, V> {
         either!(self, table => table.pop())
     }
 
+    /// Gives memory back to the other tables of the stage.
+    pub(crate) fn give_back(&mut self) {
+        match self {
+            Self::Memory(_) => {}
+            #[cfg(feature = "rocksdb")]
+            Self::Rocks(table) => table.give_back(),
+        }
+    }
+
     /// Takes the image of the next snapshot. The span is returned if the image replaces what earlier
     /// snapshots hold in it.
     pub(crate) fn freeze(&mut self, scope: SnapshotScope) -> Option<HashSpan> {

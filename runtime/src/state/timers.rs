@@ -150,6 +150,10 @@ impl<K: Key> Timers<K> {
         }
     }
 
+    pub(crate) fn give_back(&mut self) {
+        self.cells.give_back();
+    }
+
     pub(crate) fn freeze(
         &mut self,
         scope: SnapshotScope,

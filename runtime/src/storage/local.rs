@@ -12,3 +12,5 @@ mod work;
 pub use disk::RealDisk;
 pub use objects::LocalStorage;
 pub use work::WorkDir;
+#[cfg(feature = "rocksdb")]
+pub(crate) use work::open_file_limit;

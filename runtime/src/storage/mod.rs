@@ -36,6 +36,8 @@ mod transfers;
 
 pub use disk::{Disk, DiskFile};
 pub use faulty::FaultyDisk;
+#[cfg(feature = "rocksdb")]
+pub(crate) use local::open_file_limit;
 pub use local::{LocalStorage, RealDisk, WorkDir};
 pub use location::CheckpointLocation;
 pub use objects::{CheckpointStorage, Creation, MemoryStorage};

@@ -275,6 +275,14 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
         progress
     }
 
+    fn give_back(&mut self) {
+        for pane in self.panes.iter_mut() {
+            for (_, table) in pane.tables() {
+                table.give_back();
+            }
+        }
+    }
+
     fn freeze(&mut self, scope: SnapshotScope) {
         let mut cleared = self.panes.take_cleared();
         if scope == SnapshotScope::Full {

@@ -136,6 +136,11 @@ impl<K: Key, V: State, L: Lifetime> Kept<K> for KeptList<K, V, L> {
         self.items.clean_up(now);
     }
 
+    fn give_back(&mut self) {
+        self.bounds.give_back();
+        self.items.give_back();
+    }
+
     fn freeze(
         &mut self,
         scope: SnapshotScope,

@@ -109,6 +109,10 @@ impl<K: Key, MK: Key, MV: State, L: Lifetime> Kept<K> for KeptMap<K, MK, MV, L> 
         self.cells.clean_up(now);
     }
 
+    fn give_back(&mut self) {
+        self.cells.give_back();
+    }
+
     fn freeze(
         &mut self,
         scope: SnapshotScope,

@@ -86,6 +86,10 @@ pub trait Kept<K: Key>: 'static {
     #[doc(hidden)]
     fn clean_up(&mut self, now: &Now);
 
+    /// Has the tables of the states give memory back to each other.
+    #[doc(hidden)]
+    fn give_back(&mut self);
+
     #[doc(hidden)]
     fn freeze(&mut self, scope: SnapshotScope, now: &Now, cleared: &mut Vec<(Namespace, HashSpan)>);
 

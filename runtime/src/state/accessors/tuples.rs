@@ -47,6 +47,8 @@ impl<K: Key> Kept<K> for () {
 
     fn clean_up(&mut self, _: &Now) {}
 
+    fn give_back(&mut self) {}
+
     fn freeze(&mut self, _: SnapshotScope, _: &Now, _: &mut Vec<(Namespace, HashSpan)>) {}
 
     fn copy_frozen(&mut self, _: usize) -> Option<FrozenChunk> {
@@ -119,6 +121,10 @@ macro_rules! tuples {
 
             fn clean_up(&mut self, now: &Now) {
                 $(self.$at.clean_up(now);)*
+            }
+
+            fn give_back(&mut self) {
+                $(self.$at.give_back();)*
             }
 
             fn freeze(

@@ -104,6 +104,10 @@ impl<K: Key, V: State, L: Lifetime> Kept<K> for KeptValue<K, V, L> {
         self.cells.clean_up(now);
     }
 
+    fn give_back(&mut self) {
+        self.cells.give_back();
+    }
+
     fn freeze(
         &mut self,
         scope: SnapshotScope,

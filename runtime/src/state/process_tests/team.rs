@@ -178,7 +178,8 @@ impl<L: KeyedLogic> Team<L> {
                 part: 1,
                 metrics: &Metrics::new(),
             };
-            let image = home.store_image(&taking, || {});
+            let taken = home.take_image(self.epoch);
+            let image = taken.and_then(|taken| home.store_image(&taken, &taking));
             let chain = &mut self.chains[worker];
             if scope == SnapshotScope::Full || !home.has_chain() {
                 chain.clear();

@@ -25,35 +25,43 @@ pub(crate) struct Upload<'a> {
     pub(crate) metrics: &'a Metrics,
 }
 
+/// A checkpoint of RocksDB's: the files as they were, in a directory that goes with it.
+#[derive(Debug)]
+pub(crate) struct Taken(WorkDir);
+
 impl Store {
-    /// Takes RocksDB's checkpoint of all that was written, ends the window (which `settled` hears),
-    /// and uploads the files that no snapshot before has uploaded.
+    /// Takes RocksDB's checkpoint of all that was written, and ends the window.
+    ///
+    /// The caches take what was handed over for written. If some of it was not, nothing that is taken
+    /// from there on may become a checkpoint.
+    pub(crate) fn take(&self, epoch: Epoch) -> Result<Taken> {
+        // Each has a directory of its own: the files of the one before may still be on their way.
+        let dir = self.dir.expect(&format!("checkpoint-{epoch}"));
+        let taken = Checkpoint::new(&self.db)
+            .and_then(|checkpoint| checkpoint.create_checkpoint(dir.path()))
+            .map_err(of_rocksdb);
+        self.close_window();
+        taken?;
+        self.check()?;
+        Ok(Taken(dir))
+    }
+
+    /// Uploads the files that no snapshot before has uploaded; in the order in which they were taken.
     ///
     /// A file that was uploaded for an epoch that came to nothing is not uploaded again: all later
     /// snapshots name it for as long as the database has it, and no file comes back that the
     /// database has dropped. So the first manifest behind its epoch names it, and until that is
     /// there, retention leaves everything of its epoch alone.
-    pub(crate) fn snapshot(
+    pub(crate) fn upload(
         &self,
+        Taken(dir): &Taken,
         upload: &Upload<'_>,
-        settled: impl FnOnce(),
     ) -> Result<Vec<SnapshotRef>> {
-        let dir = self.dir.expect("checkpoint");
-        let taken = Checkpoint::new(&self.db)
-            .and_then(|checkpoint| checkpoint.create_checkpoint(dir.path()))
-            .map_err(of_rocksdb);
-        self.close_window();
-        settled();
-        taken?;
-        self.upload(upload, &dir)
-    }
-
-    fn upload(&self, upload: &Upload<'_>, dir: &WorkDir) -> Result<Vec<SnapshotRef>> {
         let mut uploaded = self.uploaded.lock().unwrap_or_else(PoisonError::into_inner);
         let mut names = dir.files()?;
         // Opening a database needs neither its options nor its log, to which nothing is written.
         names.retain(|name| is_table(name) || name == "CURRENT" || name.starts_with("MANIFEST-"));
-        uploaded.retain(|name, _| names.contains(name));
+        uploaded.retain(|name, _| names.binary_search(name).is_ok());
         let mut refs = Vec::new();
         let put = |part, kind, bytes: &[u8]| {
             let Upload {

@@ -7,7 +7,7 @@
 //!
 //! Nothing in a database is durable by itself: there is no log and no recovery but from a
 //! checkpoint. A snapshot is a checkpoint in RocksDB's sense, taken when all of the frozen image has
-//! been written to the database; its files are uploaded as they are, each once.
+//! been written to the database; its files are uploaded as they are, each once, while the stage goes on.
 //!
 //! The one rule: from a freeze until RocksDB's checkpoint is taken (the *window*), no change of the
 //! next epoch reaches the database. What exceeds the cache meanwhile waits.
@@ -17,6 +17,7 @@ mod cache;
 mod changes;
 mod encode;
 mod files;
+mod sizes;
 mod store;
 mod table;
 mod takeover;
@@ -24,7 +25,8 @@ mod takeover;
 mod tests;
 
 pub(crate) use encode::take;
-pub(crate) use files::Upload;
-pub(crate) use store::{Settings, Store, Stores};
+pub(crate) use files::{Taken, Upload};
+pub(crate) use sizes::Settings;
+pub(crate) use store::{Store, Stores};
 pub(crate) use table::{RocksCursor, RocksPiece, RocksTable};
 pub(crate) use takeover::{Part, read_into, take_over};

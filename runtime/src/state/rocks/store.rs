@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rocksdb::{
@@ -12,26 +12,20 @@ use rocksdb::{
 };
 
 use super::encode::{behind, parse, prefix_of};
+use super::sizes::{Settings, Sizes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::SnapshotRef;
 use crate::state::frames::Namespace;
-use crate::storage::WorkDir;
+use crate::storage::{WorkDir, open_file_limit};
 
 /// Bytes of a shard of the block cache, at least.
 const SHARD: usize = 8 << 20;
-
-/// What the databases of a run are set to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    /// Bytes of memory for all of them together.
-    pub(crate) memory_budget: usize,
-    /// How many there are going to be.
-    pub(crate) stores: usize,
-}
+/// Files that a database has open that is only read, in order.
+const OPEN_TO_READ: i32 = 64;
 
 /// What the databases of a run share.
 pub(crate) struct Stores {
-    settings: Settings,
+    sizes: Sizes,
     blocks: Cache,
     buffers: WriteBufferManager,
     dir: WorkDir,
@@ -40,10 +34,13 @@ pub(crate) struct Stores {
 impl Stores {
     /// Databases in this directory.
     pub(crate) fn new(settings: Settings, dir: WorkDir) -> Self {
-        // Half for the caches before the databases, the rest for RocksDB: what is in our cache is
-        // found without a call.
+        Self::with_sizes(settings, Sizes::new(settings, open_file_limit()), dir)
+    }
+
+    /// The same, with sizes of a test's own.
+    pub(super) fn with_sizes(settings: Settings, sizes: Sizes, dir: WorkDir) -> Self {
         Self {
-            settings,
+            sizes,
             blocks: block_cache(settings.memory_budget / 4),
             buffers: WriteBufferManager::new_write_buffer_manager(
                 (settings.memory_budget / 4).max(64 << 10),
@@ -55,11 +52,6 @@ impl Stores {
 
     pub(super) fn dir(&self) -> &WorkDir {
         &self.dir
-    }
-
-    /// Bytes that the caches of one database may take.
-    fn cache_budget(&self) -> usize {
-        self.settings.memory_budget / 2 / self.settings.stores.max(1)
     }
 
     pub(super) fn options(&self) -> Options {
@@ -75,18 +67,20 @@ impl Stores {
         blocks.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
         blocks.set_bloom_filter(10.0, false);
         blocks.set_format_version(5);
-        let share = self.settings.memory_budget / 4 / self.settings.stores.max(1);
         let mut options = Options::default();
         options.create_if_missing(true);
         options.set_block_based_table_factory(&blocks);
         options.set_write_buffer_manager(&self.buffers);
-        options.set_write_buffer_size((share / 2).clamp(64 << 10, 64 << 20));
+        options.set_write_buffer_size(self.sizes.buffer);
         options.set_max_write_buffer_number(4);
         // What was evicted lately is seldom asked for: a filter says so faster than a search.
         options.set_memtable_prefix_bloom_ratio(0.1);
         options.set_memtable_whole_key_filtering(true);
-        options.set_target_file_size_base((share as u64).clamp(1 << 20, 64 << 20));
-        options.set_max_bytes_for_level_base((share as u64 * 4).clamp(4 << 20, 256 << 20));
+        options.set_target_file_size_base(self.sizes.table);
+        options.set_max_bytes_for_level_base(self.sizes.level);
+        if let Some(files) = self.sizes.open_files {
+            keep_open(&mut options, files);
+        }
         // The upper levels are rewritten soon, and hold little.
         let (none, lz4) = (DBCompressionType::None, DBCompressionType::Lz4);
         options.set_compression_per_level(&[none, none, lz4, lz4, lz4, lz4, lz4]);
@@ -97,6 +91,13 @@ impl Stores {
         options.set_max_background_jobs(2);
         options
     }
+}
+
+/// Has a database keep so many files open, and no more.
+fn keep_open(options: &mut Options, files: i32) {
+    options.set_max_open_files(files);
+    // In few shards: each of them keeps one file open at least.
+    options.set_table_cache_num_shard_bits((files / 16).max(1).ilog2().min(6) as i32);
 }
 
 /// A cache for blocks in so few shards that each has room for many blocks.
@@ -116,6 +117,14 @@ pub(crate) struct Store {
     window: AtomicBool,
     /// Bytes in the caches of the stage's tables, about.
     pub(super) used: AtomicUsize,
+    /// Tables that have anything in their caches.
+    pub(super) in_use: AtomicUsize,
+    /// A table needs memory that others of the stage hold.
+    pressed: AtomicBool,
+    /// Bytes that were evicted since the last round began.
+    evicted: AtomicUsize,
+    /// How often as much was evicted as the caches may hold.
+    rounds: AtomicU32,
     budget: usize,
     /// The first error of the database; the job ends with it.
     failed: Mutex<Option<Error>>,
@@ -145,7 +154,11 @@ impl Store {
             unlogged,
             window: AtomicBool::new(false),
             used: AtomicUsize::new(0),
-            budget: stores.cache_budget(),
+            in_use: AtomicUsize::new(0),
+            pressed: AtomicBool::new(false),
+            evicted: AtomicUsize::new(0),
+            rounds: AtomicU32::new(0),
+            budget: stores.sizes.cache,
             failed: Mutex::default(),
             has_failed: AtomicBool::new(false),
             uploaded: Mutex::new(uploaded),
@@ -175,9 +188,43 @@ impl Store {
         self.is_settled() || self.used.load(Ordering::Relaxed) < self.budget + self.budget / 2
     }
 
-    /// Bytes that the tables of the stage have to give back before `coming` more have room.
+    /// Bytes that do not fit beside all that is there, if `coming` more come.
     pub(super) fn excess(&self, coming: usize) -> usize {
         (self.used.load(Ordering::Relaxed) + coming).saturating_sub(self.budget)
+    }
+
+    /// What a table may hold that others have no claim to.
+    pub(super) fn share(&self) -> usize {
+        self.budget / self.in_use.load(Ordering::Relaxed).max(1)
+    }
+
+    /// Asks for memory that other tables hold: what is beyond their shares, and what is idle there.
+    pub(super) fn press(&self) {
+        self.pressed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the tables of the stage are to give memory back to each other; said once.
+    pub(crate) fn is_pressed(&self) -> bool {
+        // In the window little can be given back.
+        self.pressed.load(Ordering::Relaxed)
+            && self.is_settled()
+            && self.pressed.swap(false, Ordering::Relaxed)
+    }
+
+    /// The number of the present round.
+    pub(super) fn round(&self) -> u32 {
+        self.rounds.load(Ordering::Relaxed)
+    }
+
+    /// Notes that so much was evicted. When it is as much as the caches may hold, they have a closer look
+    /// at who needs what he has.
+    pub(super) fn evicted(&self, bytes: usize) {
+        let before = self.evicted.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes >= self.budget {
+            self.evicted.store(0, Ordering::Relaxed);
+            self.rounds.fetch_add(1, Ordering::Relaxed);
+            self.press();
+        }
     }
 
     pub(super) fn budget(&self) -> usize {
@@ -258,6 +305,7 @@ pub(super) fn namespaces_of(db: &DB) -> Result<Vec<Namespace>> {
 pub(super) fn open_to_read(path: &Path) -> Result<DB> {
     let mut options = Options::default();
     options.set_keep_log_file_num(1);
+    keep_open(&mut options, OPEN_TO_READ);
     DB::open_for_read_only(&options, path, false).map_err(of_rocksdb)
 }
 

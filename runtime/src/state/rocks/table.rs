@@ -12,6 +12,7 @@ mod near;
 mod pop;
 mod room;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use self::image::Frozen;
@@ -55,6 +56,10 @@ pub(crate) struct RocksTable<K, V> {
     stuck: bool,
     /// Bytes of the cache that the store knows of.
     accounted: usize,
+    /// Whether the table was asked for anything since it last gave memory back.
+    asked: Cell<bool>,
+    /// The round of the store of which it is known that it was.
+    asked_in: u32,
     /// Mean bytes of an encoded entry, of samples.
     encoded: usize,
     /// Entries that have come since the last sample, and the bucket that was then looked at.
@@ -104,6 +109,8 @@ impl<K: Key, V: State> RocksTable<K, V> {
             popped: pop::Popped::default(),
             stuck: false,
             accounted: 0,
+            asked: Cell::new(false),
+            asked_in: 0,
             encoded: 0,
             unsampled: 0,
             sampled: 0,
@@ -131,6 +138,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
 
     pub(crate) fn find(&mut self, hash: u64, key: impl Sought<K>) -> Option<usize> {
         self.absorb();
+        self.asked.set(true);
         let at = match self.cache.find_by(hash, |other| key.is(other)) {
             Some(at) => at,
             None if self.below == Below::More => self.fetch(hash, key)?,
@@ -270,6 +278,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
         K: 'k,
     {
         self.absorb();
+        self.asked.set(true);
         self.make_room(count);
         let Lookup {
             found,
@@ -356,6 +365,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
             self.revive(at, value);
             return at;
         }
+        self.asked.set(true);
         self.make_room(1);
         self.add(hash, key, Some(value))
     }

@@ -1,11 +1,15 @@
 //! Tables in RocksDB against a plain hash map, with a cache so small that entries come and go all the
 //! time, and with freezes, pieces, snapshots and restores in between.
 
+mod files;
+mod memory;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::sizes::Sizes;
 use super::takeover::{Part, read_into, take_over};
 use super::{RocksTable, Settings, Store, Stores, Upload};
 use crate::error::ErrorKind;
@@ -35,14 +39,21 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::with(64 << 10, |_| {})
+    }
+
+    /// With so much memory, and sizes of a test's own.
+    fn with(memory_budget: usize, change: impl FnOnce(&mut Sizes)) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let settings = Settings {
-            memory_budget: 64 << 10,
+            memory_budget,
             stores: 1,
         };
+        let mut sizes = Sizes::new(settings, None);
+        change(&mut sizes);
         let work = WorkDir::create(dir.path(), "work").expect("a directory in it");
         Self {
-            stores: Arc::new(Stores::new(settings, work)),
+            stores: Arc::new(Stores::with_sizes(settings, sizes, work)),
             _dir: dir,
             storage: MemoryStorage::new(),
             opened: 0,
@@ -140,7 +151,10 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        let mut world = World::new();
+        Self::within(World::new())
+    }
+
+    fn within(mut world: World) -> Self {
         let store = world.open(Vec::new());
         Self {
             table: Table::new(Arc::clone(&store), NAMESPACE),
@@ -177,7 +191,8 @@ impl Run {
             part: 0,
             metrics: &Metrics::new(),
         };
-        let refs = self.store.snapshot(&upload, || {});
+        let taken = self.store.take(self.epoch).expect("a checkpoint");
+        let refs = self.store.upload(&taken, &upload);
         self.snapshot = Some((refs.expect("a snapshot is stored"), frozen));
     }
 

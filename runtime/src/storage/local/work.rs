@@ -86,6 +86,15 @@ impl Drop for WorkDir {
     }
 }
 
+/// How many files the process may have open at a time, where the system says so.
+#[cfg(feature = "rocksdb")]
+pub(crate) fn open_file_limit() -> Option<u64> {
+    #[cfg(unix)]
+    return rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    #[cfg(not(unix))]
+    return None;
+}
+
 fn unavailable(act: &str, path: &Path, error: &io::Error) -> Error {
     Error::unavailable(format!("cannot {act} {}: {error}", path.display()))
 }

@@ -32,6 +32,7 @@ pub(crate) struct RocksCursor {
 impl<K: Key, V: State> RocksTable<K, V> {
     /// The value of a key, to be read while others read.
     pub(crate) fn peek(&self, hash: u64, sought: impl Sought<K>) -> Option<&V> {
+        self.asked.set(true);
         if let Some(at) = self.cache.find_by(hash, |key| sought.is(key)) {
             return self.cache.look(at)?.value.as_ref();
         }
@@ -60,6 +61,7 @@ impl<K: Key, V: State> RocksTable<K, V> {
 
     /// The entries whose hashes are in a span, in no order.
     pub(crate) fn near(&self, span: HashSpan) -> impl Iterator<Item = (&K, &V)> {
+        self.asked.set(true);
         let mut near: Vec<(&K, &V)> = self
             .cache
             .near(span)

@@ -14,6 +14,8 @@ use crate::state::State;
 const WRITTEN: usize = 1 << 20;
 /// Pieces of a frozen image together take about a quarter of the budget, as so many may be on their way.
 const PIECES: usize = 64;
+/// Where an entry is evicted, this part of the cache is.
+const TOGETHER: usize = 128;
 /// Buckets that are looked at for a sample.
 const SAMPLED: usize = 64;
 
@@ -32,22 +34,61 @@ impl<K: Key, V: State> RocksTable<K, V> {
         wanted.min(most.max(*BLOCK.start()))
     }
 
-    /// Makes room for entries, by evicting others where the budget is used up.
+    /// Makes room for entries, by evicting others where the budget is used up. What is within the table's
+    /// share stays, if other tables hold more than theirs: they are asked for it.
     pub(super) fn make_room(&mut self, count: usize) {
         self.sample(count);
         let cost = self.cost();
         let excess = self.store.excess(count * cost) / cost;
-        let most = self.cache.len().saturating_sub(*BLOCK.start());
-        if excess > 0 && most > 0 {
-            let store = Arc::clone(&self.store);
-            store.keep(self.evict(excess.min(most)));
+        let beyond = self.beyond(self.store.share(), count);
+        if beyond < excess {
+            self.store.press();
         }
+        self.evict_some(excess.min(beyond));
         if !self.cache.has_room(count) {
             self.cache.make_room(count);
             self.frozen.begin_again();
             self.popped.begin_again();
         }
         self.account();
+    }
+
+    /// How many entries the table holds beyond so many bytes, if so many more come.
+    fn beyond(&self, bytes: usize, coming: usize) -> usize {
+        (self.cache.len() + coming).saturating_sub(bytes / self.cost())
+    }
+
+    /// Gives memory back to the other tables of the stage, a little at a time: what is beyond the table's
+    /// share, or all of it if nobody has asked the table for anything for a whole round.
+    pub(crate) fn give_back(&mut self) {
+        let round = self.store.round();
+        if self.asked.take() {
+            self.asked_in = round;
+        }
+        let keeps = if self.asked_in == round {
+            self.store.share()
+        } else {
+            0
+        };
+        let beyond = self.beyond(keeps, 0);
+        let most = 4 * self.block();
+        self.evict_some(beyond.min(most));
+        if beyond > most {
+            self.store.press();
+        }
+        self.account();
+    }
+
+    /// Evicts so many entries, or a few more, so that they are written to RocksDB together.
+    fn evict_some(&mut self, count: usize) {
+        let most = self.cache.len().saturating_sub(*BLOCK.start());
+        if count == 0 || most == 0 {
+            return;
+        }
+        let count = count.max(self.cache.len() / TOGETHER).min(most);
+        let store = Arc::clone(&self.store);
+        store.keep(self.evict(count));
+        store.evicted(count * self.cost());
     }
 
     /// Whether so many entries fit beside all that is there.
@@ -147,6 +188,12 @@ impl<K: Key, V: State> RocksTable<K, V> {
     pub(super) fn account(&mut self) {
         let now = self.cache.len() * self.cost();
         let used = &self.store.used;
+        let in_use = &self.store.in_use;
+        match (self.accounted, now) {
+            (0, 1..) => drop(in_use.fetch_add(1, Ordering::Relaxed)),
+            (1.., 0) => drop(in_use.fetch_sub(1, Ordering::Relaxed)),
+            _ => {}
+        }
         if now >= self.accounted {
             used.fetch_add(now - self.accounted, Ordering::Relaxed);
         } else {
@@ -159,6 +206,9 @@ impl<K: Key, V: State> RocksTable<K, V> {
 impl<K, V> Drop for RocksTable<K, V> {
     fn drop(&mut self) {
         self.store.used.fetch_sub(self.accounted, Ordering::Relaxed);
+        if self.accounted > 0 {
+            self.store.in_use.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
