@@ -1,5 +1,6 @@
 //! What a child is told of the run that it is to make of the job.
 
+use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ pub(crate) const CHECKPOINTS: &str = "checkpoints";
 
 /// The directory of output in a world.
 pub(crate) const OUTPUT: &str = "output";
+
+/// The directory, among temporary files, of databases that are not with their checkpoints.
+pub(crate) const DATABASES: &str = "databases";
 
 /// A life: one run of the job in a process of its own.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,6 +56,8 @@ impl Plan {
 pub(crate) enum Backend {
     Memory,
     RocksDb,
+    /// RocksDB, with its databases elsewhere than its checkpoints.
+    RocksDbApart,
 }
 
 /// Settings of checkpoints and restarts.
@@ -96,7 +102,8 @@ impl Backend {
     pub(crate) fn of_state(self) -> StateBackend {
         match self {
             Self::Memory => StateBackend::Memory,
-            Self::RocksDb => tiny_rocksdb(),
+            Self::RocksDb => tiny_rocksdb(None),
+            Self::RocksDbApart => tiny_rocksdb(Some(env::temp_dir().join(DATABASES))),
         }
     }
 }

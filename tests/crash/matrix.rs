@@ -1,5 +1,7 @@
 //! What the job is run with: policies, places of checkpoints and backends.
 
+use flowdsl_tests::backends::is_built_in;
+
 use crate::life::{Backend, Mode, Policy, Restart};
 
 /// How a job is run over all its lives.
@@ -43,10 +45,15 @@ pub(crate) fn backends_in_turn() -> impl Iterator<Item = Backends> {
     backends().chain([both].into_iter().filter(|backends| are_built_in(backends)))
 }
 
-fn are_built_in(backends: Backends) -> bool {
-    let built_in = flowdsl_tests::backends::backends();
+/// The backends that keep nothing where checkpoints are.
+pub(crate) fn backends_apart() -> impl Iterator<Item = Backends> {
+    let all: [Backends; 2] = [&[Backend::Memory], &[Backend::RocksDbApart]];
+    all.into_iter().filter(|backends| are_built_in(backends))
+}
+
+pub(crate) fn are_built_in(backends: Backends) -> bool {
     let mut states = backends.iter().map(|backend| backend.of_state());
-    states.all(|state| built_in.contains(&state))
+    states.all(|state| is_built_in(&state))
 }
 
 const PLAIN: Policy = Policy {

@@ -12,7 +12,7 @@ use flowdsl_tests::data::leave_out;
 use crate::gate::{Answer, Ending, Point, Side, Trap};
 use crate::job::{CHUNK, SPLITS};
 use crate::life::{Backend, Mode, Plan, Policy, Restart};
-use crate::matrix::{Place, Setting};
+use crate::matrix::{Backends, Place, Setting, are_built_in, backends, backends_apart};
 use crate::mounts::{mount, with_own_mounts};
 use crate::parent::Ended;
 use crate::world::World;
@@ -20,13 +20,19 @@ use crate::world::World;
 /// The checkpoints that are complete when the trouble begins.
 const COMPLETE: u64 = 3;
 
+/// State that takes no room on any disk.
+const MEMORY: Backends = &[Backend::Memory];
+
+/// State with its checkpoints.
+const DATABASES: Backends = &[Backend::RocksDb];
+
 /// How many checkpoints may fail in a row.
 const TOLERABLE: u32 = 2;
 
 /// The largest file that a job may write behind its quota: less than its state, more than its output.
 const QUOTA: u64 = 8 << 10;
 
-fn setting(workers: &'static [usize], restart: Restart) -> Setting {
+fn setting(backends: Backends, workers: &'static [usize], restart: Restart) -> Setting {
     Setting {
         policy: Policy {
             mode: Mode::ExactlyOnce,
@@ -38,7 +44,7 @@ fn setting(workers: &'static [usize], restart: Restart) -> Setting {
             restart,
         },
         place: Place::Directory,
-        backends: &[Backend::Memory],
+        backends,
         workers,
     }
 }
@@ -108,7 +114,7 @@ fn world_with_quota(setting: Setting) -> Option<World> {
 #[test]
 fn a_job_beyond_its_quota_runs_on_as_far_as_tolerated_and_loses_nothing() {
     for workers in [&[1], &[2]] {
-        let Some(mut world) = world_with_quota(setting(workers, Restart::Never)) else {
+        let Some(mut world) = world_with_quota(setting(MEMORY, workers, Restart::Never)) else {
             return;
         };
         let ending = live_into(&mut world, |child| set_quota(child, &QUOTA.to_string()));
@@ -120,7 +126,7 @@ fn a_job_beyond_its_quota_runs_on_as_far_as_tolerated_and_loses_nothing() {
 
 #[test]
 fn a_job_that_gets_room_in_time_goes_on_and_loses_nothing() {
-    let Some(mut world) = world_with_quota(setting(&[1], Restart::Never)) else {
+    let Some(mut world) = world_with_quota(setting(MEMORY, &[1], Restart::Never)) else {
         return;
     };
     let traps = vec![
@@ -148,7 +154,7 @@ fn a_job_that_gets_room_in_time_goes_on_and_loses_nothing() {
 
 #[test]
 fn a_job_that_stays_beyond_its_quota_is_restarted_as_often_as_it_may_be_and_loses_nothing() {
-    let setting = setting(&[2], Restart::Fixed { attempts: 2 });
+    let setting = setting(MEMORY, &[2], Restart::Fixed { attempts: 2 });
     let Some(mut world) = world_with_quota(setting) else {
         return;
     };
@@ -178,16 +184,18 @@ fn fill(filler: &Path) {
 fn a_job_on_a_full_disk_runs_on_as_far_as_tolerated_and_loses_nothing() {
     let test = "trouble::a_job_on_a_full_disk_runs_on_as_far_as_tolerated_and_loses_nothing";
     with_own_mounts(test, || {
-        let mut world = World::new(setting(&[2], Restart::Never));
-        let checkpoints = world.checkpoints();
-        fs::create_dir(&checkpoints).expect("a directory");
-        mount(&["-t", "tmpfs", "-o", "size=2m", "tmpfs"], &checkpoints);
-        let filler = checkpoints.join("filler");
-        let ending = live_into(&mut world, |_| fill(&filler));
-        assert_ran_on(&ending, "No space left on device");
-        world.check();
-        fs::remove_file(&filler).expect("it is there");
-        world.finish();
+        for backends in backends_apart() {
+            let mut world = World::new(setting(backends, &[2], Restart::Never));
+            let checkpoints = world.checkpoints();
+            fs::create_dir(&checkpoints).expect("a directory");
+            mount(&["-t", "tmpfs", "-o", "size=2m", "tmpfs"], &checkpoints);
+            let filler = checkpoints.join("filler");
+            let ending = live_into(&mut world, |_| fill(&filler));
+            assert_ran_on(&ending, "No space left on device");
+            world.check();
+            fs::remove_file(&filler).expect("it is there");
+            world.finish();
+        }
     });
 }
 
@@ -196,7 +204,7 @@ fn a_job_on_a_full_disk_runs_on_as_far_as_tolerated_and_loses_nothing() {
 fn a_job_whose_output_is_on_a_full_disk_ends_and_loses_nothing() {
     let test = "trouble::a_job_whose_output_is_on_a_full_disk_ends_and_loses_nothing";
     with_own_mounts(test, || {
-        let mut world = World::new(setting(&[1], Restart::Fixed { attempts: 1 }));
+        let mut world = World::new(setting(MEMORY, &[1], Restart::Fixed { attempts: 1 }));
         let output = world.output();
         fs::create_dir(&output).expect("a directory");
         mount(&["-t", "tmpfs", "-o", "size=1m", "tmpfs"], &output);
@@ -241,80 +249,88 @@ fn a_job_that_may_not_write_any_more_runs_on_as_far_as_tolerated_and_loses_nothi
         eprintln!("left out: directories without permission: root cannot do without its rights");
         return;
     };
-    let mut world = World::new(setting(&[2], Restart::Never));
-    world.start.through = through;
-    let checkpoints = world.checkpoints();
-    let set_modes = |mode| {
-        for dir in ["log", "state", "tmp"] {
-            set_mode(&checkpoints.join(dir), mode);
-        }
-    };
-    let ending = live_into(&mut world, |_| set_modes(0o555));
-    assert_ran_on(&ending, "Permission denied");
-    world.check();
-    set_modes(0o755);
-    world.finish();
+    for backends in backends() {
+        let mut world = World::new(setting(backends, &[2], Restart::Never));
+        world.start.through.clone_from(&through);
+        let checkpoints = world.checkpoints();
+        let set_modes = |mode| {
+            for dir in ["log", "state", "tmp"] {
+                set_mode(&checkpoints.join(dir), mode);
+            }
+        };
+        let ending = live_into(&mut world, |_| set_modes(0o555));
+        assert_ran_on(&ending, "Permission denied");
+        world.check();
+        set_modes(0o755);
+        world.finish();
+    }
 }
 
 #[test]
 fn a_job_on_a_disk_that_became_read_only_runs_on_as_far_as_tolerated_and_loses_nothing() {
     let test = "trouble::a_job_on_a_disk_that_became_read_only_runs_on_as_far_as_tolerated_and_loses_nothing";
     with_own_mounts(test, || {
-        let mut world = World::new(setting(&[2], Restart::Never));
-        let checkpoints = world.checkpoints();
-        fs::create_dir(&checkpoints).expect("a directory");
-        mount(&["-t", "tmpfs", "tmpfs"], &checkpoints);
-        let remount = |how: &str| mount(&["-o", &format!("remount,{how}")], &checkpoints);
-        let ending = live_into(&mut world, |_| remount("ro"));
-        assert_ran_on(&ending, "Read-only file system");
-        world.check();
-        remount("rw");
-        world.finish();
+        for backends in backends_apart() {
+            let mut world = World::new(setting(backends, &[2], Restart::Never));
+            let checkpoints = world.checkpoints();
+            fs::create_dir(&checkpoints).expect("a directory");
+            mount(&["-t", "tmpfs", "tmpfs"], &checkpoints);
+            let remount = |how: &str| mount(&["-o", &format!("remount,{how}")], &checkpoints);
+            let ending = live_into(&mut world, |_| remount("ro"));
+            assert_ran_on(&ending, "Read-only file system");
+            world.check();
+            remount("rw");
+            world.finish();
+        }
     });
 }
 
 #[test]
 fn a_job_whose_checkpoints_vanish_runs_on_as_far_as_tolerated_and_loses_nothing() {
-    let mut world = World::new(setting(&[2], Restart::Never));
-    let (checkpoints, away) = (
-        world.checkpoints(),
-        world.checkpoints().with_extension("away"),
-    );
-    let ending = live_into(&mut world, |_| {
-        fs::rename(&checkpoints, &away).expect("the job has made it");
-    });
-    assert_ran_on(&ending, "No such file or directory");
-    assert!(!checkpoints.exists(), "a new place");
-    fs::rename(&away, &checkpoints).expect("the place is free");
-    world.check();
-    world.finish();
+    for backends in backends_apart() {
+        let mut world = World::new(setting(backends, &[2], Restart::Never));
+        let (checkpoints, away) = (
+            world.checkpoints(),
+            world.checkpoints().with_extension("away"),
+        );
+        let ending = live_into(&mut world, |_| {
+            fs::rename(&checkpoints, &away).expect("the job has made it");
+        });
+        assert_ran_on(&ending, "No such file or directory");
+        assert!(!checkpoints.exists(), "a new place");
+        fs::rename(&away, &checkpoints).expect("the place is free");
+        world.check();
+        world.finish();
+    }
 }
 
 /// A restart found an empty directory, took the job for a new one, and made a log in the wrong place.
 #[test]
 fn a_job_that_is_restarted_while_its_checkpoints_are_gone_begins_nothing_anew() {
-    let mut world = World::new(setting(&[2], Restart::Fixed { attempts: 2 }));
-    let (checkpoints, away) = (
-        world.checkpoints(),
-        world.checkpoints().with_extension("away"),
-    );
-    let ending = live_into(&mut world, |_| {
-        fs::rename(&checkpoints, &away).expect("the job has made it");
-    });
-    let (kind, message) = ending.failure();
-    assert_eq!(kind, "unavailable", "{message}");
-    assert!(message.contains("are gone"), "{message}");
-    assert_eq!(ending.restarts, 2, "{message}");
-    assert!(!checkpoints.exists(), "a new place");
-    fs::rename(&away, &checkpoints).expect("the place is free");
-    world.check();
-    world.finish();
+    for backends in backends().chain(backends_apart()) {
+        let mut world = World::new(setting(backends, &[2], Restart::Fixed { attempts: 2 }));
+        let (checkpoints, away) = (
+            world.checkpoints(),
+            world.checkpoints().with_extension("away"),
+        );
+        let ending = live_into(&mut world, |_| {
+            fs::rename(&checkpoints, &away).expect("the job has made it");
+        });
+        let (kind, message) = ending.failure();
+        assert_eq!(kind, "unavailable", "{message}");
+        assert!(message.contains("are gone"), "{message}");
+        assert_eq!(ending.restarts, 2, "{message}");
+        assert!(!checkpoints.exists(), "a new place");
+        fs::rename(&away, &checkpoints).expect("the place is free");
+        world.check();
+        world.finish();
+    }
 }
 
 /// A job that is started anew cannot know of checkpoints that are gone, but of its output.
 #[test]
 fn a_job_that_is_started_while_its_checkpoints_are_gone_refuses_to_write_its_output_again() {
-    let mut world = World::new(setting(&[1], Restart::Never));
+    let mut world = World::new(setting(MEMORY, &[1], Restart::Never));
     let (checkpoints, away) = (
         world.checkpoints(),
         world.checkpoints().with_extension("away"),
@@ -332,6 +348,72 @@ fn a_job_that_is_started_while_its_checkpoints_are_gone_refuses_to_write_its_out
     assert!(message.contains("there is no checkpoint"), "{message}");
     fs::remove_dir_all(&checkpoints).expect("its claim is all that is there");
     fs::rename(&away, &checkpoints).expect("the place is free");
+    world.check();
+    world.finish();
+}
+
+/// Whether trouble with the databases has ended the job, with its cause.
+fn assert_ended(ending: &Ending, cause: &str) {
+    let (kind, message) = ending.failure();
+    assert_eq!(kind, "unavailable", "{message}");
+    assert!(message.contains(cause), "{message}");
+    assert!(ending.checkpoints_failed <= u64::from(TOLERABLE) + 1);
+}
+
+/// Databases that stand with their checkpoints share their fate: the job ends, as it cannot go on without them.
+#[test]
+fn a_job_whose_databases_are_on_a_full_disk_ends_and_loses_nothing() {
+    if !are_built_in(DATABASES) {
+        return;
+    }
+    let test = "trouble::a_job_whose_databases_are_on_a_full_disk_ends_and_loses_nothing";
+    with_own_mounts(test, || {
+        let mut world = World::new(setting(DATABASES, &[2], Restart::Fixed { attempts: 1 }));
+        let checkpoints = world.checkpoints();
+        fs::create_dir(&checkpoints).expect("a directory");
+        mount(&["-t", "tmpfs", "-o", "size=16m", "tmpfs"], &checkpoints);
+        let filler = checkpoints.join("filler");
+        let ending = live_into(&mut world, |_| fill(&filler));
+        assert_ended(&ending, "No space left on device");
+        world.check();
+        fs::remove_file(&filler).expect("it is there");
+        world.finish();
+    });
+}
+
+#[test]
+fn a_job_whose_databases_vanish_with_their_checkpoints_ends_and_loses_nothing() {
+    if !are_built_in(DATABASES) {
+        return;
+    }
+    let mut world = World::new(setting(DATABASES, &[2], Restart::Never));
+    let (checkpoints, away) = (
+        world.checkpoints(),
+        world.checkpoints().with_extension("away"),
+    );
+    let ending = live_into(&mut world, |_| {
+        fs::rename(&checkpoints, &away).expect("the job has made it");
+    });
+    assert_ended(&ending, "No such file or directory");
+    assert!(!checkpoints.join("log").exists(), "a new place");
+    if checkpoints.exists() {
+        fs::remove_dir_all(&checkpoints).expect("nothing is in it");
+    }
+    fs::rename(&away, &checkpoints).expect("the place is free");
+    world.check();
+    world.finish();
+}
+
+#[test]
+fn a_job_whose_databases_are_beyond_its_quota_ends_and_loses_nothing() {
+    if !are_built_in(DATABASES) {
+        return;
+    }
+    let Some(mut world) = world_with_quota(setting(DATABASES, &[1], Restart::Never)) else {
+        return;
+    };
+    let ending = live_into(&mut world, |child| set_quota(child, &QUOTA.to_string()));
+    assert_ended(&ending, "File too large");
     world.check();
     world.finish();
 }

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::expected::{Lines, wrong_at_end, wrong_so_far};
 use crate::gate::{Answer, Ending, Outcome, Trap};
 use crate::job::OUTPUTS;
-use crate::life::{CHECKPOINTS, Life, OUTPUT, Plan};
+use crate::life::{CHECKPOINTS, DATABASES, Life, OUTPUT, Plan};
 use crate::matrix::{Place, Setting};
 use crate::parent::{Ended, Start};
 
@@ -286,8 +286,13 @@ impl World {
             Vec::<PathBuf>::new()
         );
         // Databases of lives that were killed are removed by those behind them.
-        let work = fs::read_dir(self.checkpoints().join("work"));
-        assert_eq!(work.into_iter().flatten().count(), 0, "databases are left");
+        for dir in [
+            self.checkpoints().join("work"),
+            self.temporary().join(DATABASES),
+        ] {
+            let left = fs::read_dir(dir).into_iter().flatten().count();
+            assert_eq!(left, 0, "databases are left");
+        }
     }
 }
 

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 
 use flowdsl::prelude::*;
 use flowdsl::testing::{Harness, Input};
-use flowdsl::{Environment, JobHandle, Outcome, RocksDbSettings, StateBackend};
+use flowdsl::{Environment, JobHandle, Outcome, RestartStrategy, RocksDbSettings, StateBackend};
 use flowdsl_tests::backends::rocksdb;
+use serde::{Deserialize, Serialize, Serializer};
 
 const KEYS: u64 = 20_000;
 
@@ -21,15 +22,27 @@ fn run(
     input: &Input<u64>,
     at: impl Fn(u64, &JobHandle) + Send + Sync + 'static,
 ) -> (Outcome, Vec<u64>) {
+    run_as("counts", options, input, at)
+}
+
+/// The same, as a job and a stage of this name.
+fn run_as(
+    name: &str,
+    options: &Options,
+    input: &Input<u64>,
+    at: impl Fn(u64, &JobHandle) + Send + Sync + 'static,
+) -> (Outcome, Vec<u64>) {
     let environment = Environment::default();
     let (at, handle, input) = (Arc::new(at), environment.handle.clone(), input.clone());
     let counts = Collect::new();
     let seen = counts.clone();
-    let job = Job::new("counts", move |flow| {
+    let stage = name.to_owned();
+    let job = Job::new(name, move |flow| {
         let (at, handle) = (Arc::clone(&at), handle.clone());
         let results = AtomicU64::new(0);
         flow.source("numbers", input.clone())
             .key_by(|n| *n)
+            .at(&stage)
             .fold(0_u64, |count, _| *count += 1)
             .inspect(move |_| at(results.fetch_add(1, Ordering::Relaxed) + 1, &handle))
             .map(|count| count.value)
@@ -173,4 +186,78 @@ fn what_a_killed_run_left_in_the_work_directory_goes_and_what_others_have_there_
         assert!(kept.iter().all(|dir| dir.join("db/000001.sst").exists()));
     });
     assert!(theirs.exists() && no_run.exists());
+}
+
+/// A stage in memory read a database in a directory with the names of job and stage in one: with long ones, no
+/// file system took it, and no restart got any further.
+#[test]
+fn a_job_and_a_stage_with_long_names_change_their_backend_either_way() {
+    let Some(in_rocksdb) = rocksdb(1 << 20) else {
+        return;
+    };
+    // Each letter takes six in the name of a file.
+    let name = "счёт".repeat(50);
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let input = Harness::new().input::<u64>();
+    let backends = [in_rocksdb.clone(), StateBackend::Memory, in_rocksdb];
+    for (backend, n) in backends.into_iter().zip(1..) {
+        let options = Options::new()
+            .checkpoint_dir(dir.path())
+            .without_checkpoints()
+            .restart(RestartStrategy::None)
+            .backend(backend);
+        input.push_all(0..KEYS);
+        let end = run_as(&name, &options, &input, |n, handle| {
+            if n == KEYS {
+                handle.stop();
+            }
+        });
+        assert_eq!(end, (Outcome::Stopped, vec![n; KEYS as usize]));
+        let left = fs::read_dir(dir.path().join("work")).expect("a directory");
+        assert_eq!(left.count(), 0, "the directories of run {n}");
+    }
+}
+
+/// A text that refuses to be written if it is empty.
+#[derive(Clone, Deserialize, State)]
+struct Brittle(String);
+
+impl Serialize for Brittle {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.is_empty() {
+            return Err(serde::ser::Error::custom("it is empty"));
+        }
+        serializer.serialize_newtype_struct("Brittle", &self.0)
+    }
+}
+
+/// The checkpoint failed, and the job ran on; the next one, before which no record came, was complete and
+/// left out what RocksDB had not taken.
+#[test]
+fn a_checkpoint_that_rocksdb_has_not_taken_is_followed_by_none() {
+    let Some(backend) = rocksdb(1 << 20) else {
+        return;
+    };
+    let mut harness = Harness::new();
+    let input = harness.input::<String>();
+    let source = input.clone();
+    let job = Job::new("last", move |flow| {
+        flow.source("texts", source.clone())
+            .key_by(|_| ())
+            .fold(Brittle("none yet".to_owned()), |last, text| last.0 = text)
+            .map(|last| last.value.0)
+            .sink(Collect::new());
+    });
+    harness.start_with(&job, Options::new().without_checkpoints().backend(backend));
+    input.push("first".to_owned());
+    harness.settle().expect("it can be written");
+    input.push(String::new());
+    harness.settle().expect_err("it refuses to be written");
+    harness.checkpoint().expect_err("it is still not written");
+    let error = harness.wait().expect_err("the job has ended");
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    assert!(
+        error.to_string().contains("refuses to be encoded"),
+        "{error}"
+    );
 }

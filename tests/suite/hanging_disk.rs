@@ -12,6 +12,7 @@ use flowdsl::runtime::protocol::objects_of;
 use flowdsl::runtime::storage::log::{list_state, read_log};
 use flowdsl::runtime::storage::{CheckpointStorage, Creation, MemoryStorage};
 use flowdsl::testing::{Harness, Input};
+use flowdsl_tests::backends::rocksdb;
 
 /// Storage whose writes of state objects, or of slots of the log, hang while it is shut.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ struct Gate {
 #[derive(Debug, Default)]
 struct State {
     shut: bool,
+    /// Only writes of objects with this in their names hang.
+    only: &'static str,
     /// Slots cannot be created.
     log_is_shut: bool,
     /// How many writes have hung so far.
@@ -56,11 +59,8 @@ impl CheckpointStorage for Gate {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let hung = self
-            .state
-            .lock()
-            .expect("no test panics under the lock")
-            .shut;
+        let hangs = |state: &State| state.shut && name.contains(state.only);
+        let hung = hangs(&self.state.lock().expect("no test panics under the lock"));
         if hung {
             self.change(|state| state.hanging += 1);
             self.wait_while(|state| state.shut);
@@ -286,4 +286,99 @@ fn a_manifest_that_hangs_ends_the_run_and_the_next_one_goes_on() {
     counts.input.push_all(0..KEYS);
     counts.harness.finish().expect("the gate is open");
     counts.check(3);
+}
+
+/// Lets time pass, once a write hangs, until a checkpoint has been given up.
+fn give_up(harness: &mut Harness, gate: &Arc<Gate>) {
+    let (gate, clock) = (Arc::clone(gate), harness.clock().clone());
+    let (end, ended) = channel::<()>();
+    let time = thread::spawn(move || {
+        gate.wait_while(|state| state.hanging == 0);
+        while ended.try_recv() == Err(TryRecvError::Empty) {
+            clock.advance(Duration::from_secs(60));
+            thread::yield_now();
+        }
+    });
+    let error = harness.checkpoint().expect_err("an upload hangs");
+    drop(end);
+    time.join().expect("it only waits");
+    assert!(
+        error.to_string().contains("no answer within 600s from"),
+        "{error}"
+    );
+}
+
+/// The images of all stages of a worker, and their uploads, stood in one queue: while one upload hung, no
+/// window of any other stage fired, and no barrier passed them, so that a checkpoint was not even given up.
+#[test]
+fn an_upload_that_hangs_holds_up_no_stage_whose_state_is_in_rocksdb() {
+    let Some(backend) = rocksdb(1 << 20) else {
+        return;
+    };
+    let (gate, mut harness) = (Arc::new(Gate::default()), Harness::new());
+    harness.store_checkpoints_in(gate.clone());
+    let input = harness.input::<(u64, i64)>();
+    let seen = Collect::new();
+    // What has left the stages, before any checkpoint makes it visible.
+    let (counts, counted) = channel();
+    let (windows, fired) = channel();
+    let (source, sink) = (input.clone(), seen.clone());
+    let job = Job::new("two stages", move |flow| {
+        let (counts, windows) = (counts.clone(), windows.clone());
+        let keyed = flow
+            .source("numbers", source.clone())
+            .event_time(|(_, at): &(u64, i64)| *at, Duration::ZERO)
+            .key_by(|(n, _)| *n)
+            .shared();
+        keyed
+            .branch()
+            .at("counts")
+            .fold((0_u64, String::new()), |(count, text), (n, _)| {
+                *count += 1;
+                *text = format!("{n:60}");
+            })
+            .inspect(move |count| _ = counts.send(count.value.0))
+            .map(|count| (count.key, count.value.0))
+            .sink(sink.clone());
+        keyed
+            .branch()
+            .window(tumbling(Duration::from_millis(10)))
+            .at("windows")
+            .aggregate(|a| (a.count(), a.max(|(_, at): &(u64, i64)| *at)))
+            .inspect(move |window| _ = windows.send(window.start))
+            .map(|window| (window.key, window.value.0))
+            .at("windows out")
+            .sink(Collect::new());
+    });
+    let mut options = Options::new().without_checkpoints().backend(backend);
+    options.checkpoints.tolerable_failures = 10;
+    harness.start_with(&job, options.clone());
+    // Each key once in each window, which fires when the next one has begun.
+    let next_window = |n: i64| {
+        input.push_all((0..KEYS).map(|key| (key, 10 * n)));
+        let patience = Duration::from_secs(60);
+        for _ in 0..KEYS {
+            assert_eq!(counted.recv_timeout(patience), Ok(n as u64 + 1));
+        }
+        for _ in 0..if n > 0 { KEYS } else { 0 } {
+            assert_eq!(fired.recv_timeout(patience), Ok(10 * (n - 1)));
+        }
+    };
+    next_window(0);
+    harness.settle().expect("the gate is open");
+    next_window(1);
+    gate.change(|state| (state.shut, state.only) = (true, "counts-w"));
+    for n in 2..5 {
+        give_up(&mut harness, &gate);
+        next_window(n);
+    }
+    gate.change(|state| state.shut = false);
+    next_window(5);
+    harness.settle().expect("the gate is open");
+    assert_eq!(seen.records().len() as u64, 6 * KEYS);
+    harness.crash();
+    harness.start_with(&job, options);
+    next_window(6);
+    harness.finish().expect("the gate is open");
+    assert_eq!(seen.records().len() as u64, 7 * KEYS);
 }

@@ -1,10 +1,16 @@
 //! The backends that state can be in, as tests run them.
 
+use std::path::PathBuf;
+
 use flowdsl::{RocksDbSettings, StateBackend};
 
-/// RocksDB with so little memory that state comes and goes all the time.
-pub fn tiny_rocksdb() -> StateBackend {
-    in_rocksdb(64 << 10)
+/// RocksDB with so little memory that state comes and goes all the time, in a directory of its own or
+/// where it is by default.
+pub fn tiny_rocksdb(work_dir: Option<PathBuf>) -> StateBackend {
+    StateBackend::RocksDb(RocksDbSettings {
+        memory_budget: 64 << 10,
+        work_dir,
+    })
 }
 
 /// RocksDB with so much memory, if this program was built with it.
@@ -13,18 +19,19 @@ pub fn tiny_rocksdb() -> StateBackend {
 ///
 /// If it is missing where all backends are required.
 pub fn rocksdb(memory_budget: usize) -> Option<StateBackend> {
-    let backend = in_rocksdb(memory_budget);
+    let backend = StateBackend::RocksDb(RocksDbSettings {
+        memory_budget,
+        work_dir: None,
+    });
     is_built_in(&backend).then_some(backend)
 }
 
-fn in_rocksdb(memory_budget: usize) -> StateBackend {
-    StateBackend::RocksDb(RocksDbSettings {
-        memory_budget,
-        work_dir: None,
-    })
-}
-
-fn is_built_in(backend: &StateBackend) -> bool {
+/// Whether this program was built with a backend.
+///
+/// # Panics
+///
+/// If it is missing where all backends are required.
+pub fn is_built_in(backend: &StateBackend) -> bool {
     let required = std::env::var_os("FLOWDSL_REQUIRE_ALL").is_some();
     let is_available = backend.is_available();
     assert!(is_available || !required, "{backend:?} is not built in");
@@ -41,7 +48,7 @@ fn is_built_in(backend: &StateBackend) -> bool {
 ///
 /// If a backend is missing where all are required.
 pub fn backends() -> Vec<StateBackend> {
-    let all = [StateBackend::Memory, tiny_rocksdb()];
+    let all = [StateBackend::Memory, tiny_rocksdb(None)];
     all.into_iter().filter(is_built_in).collect()
 }
 
