@@ -4,19 +4,23 @@
 //! batch where it counts ([`take_in`](StateTable::take_in)), so that a table in memory is as fast
 //! as if there were no other.
 
+mod piece;
+
 use serde::Serialize;
 
 use crate::error::Result;
 use crate::key::Key;
 
 use super::backend::{Home, StageBackend};
-use super::frames::{FrozenPiece, Namespace};
+use super::frames::Namespace;
 use super::logic::SnapshotScope;
 #[cfg(feature = "rocksdb")]
-use super::rocks::{RocksCursor, RocksPiece, RocksTable};
+use super::rocks::{RocksCursor, RocksTable};
 use super::span::HashSpan;
 use super::table::{Cursor, KeyedTable, Records, Slot};
 use super::types::State;
+
+pub(crate) use self::piece::Piece;
 
 /// Keys with their values, in one of the backends.
 ///
@@ -66,15 +70,6 @@ pub(crate) struct Walk {
     memory: Cursor,
     #[cfg(feature = "rocksdb")]
     rocks: RocksCursor,
-}
-
-/// Some of a frozen table, on its way to where the backend keeps snapshots.
-pub(crate) enum Piece<K, V> {
-    /// To be encoded.
-    Memory(FrozenPiece<K, V>),
-    /// To be written to RocksDB.
-    #[cfg(feature = "rocksdb")]
-    Rocks(RocksPiece<K, V>),
 }
 
 /// A new entry for a key, and what is to be said of the record that began it.
@@ -410,48 +405,5 @@ impl<K: Key, V: State> StateTable<K, V> {
     /// Takes back all entries of earlier snapshots in a span.
     pub(crate) fn restore_clear(&mut self, span: HashSpan) {
         either!(self, table => table.restore_clear(span));
-    }
-}
-
-impl<K: Key, V: State> Piece<K, V> {
-    /// How much of its budget the piece took.
-    pub(crate) fn cost(&self) -> usize {
-        match self {
-            Self::Memory(piece) => piece.cost,
-            #[cfg(feature = "rocksdb")]
-            Self::Rocks(piece) => piece.len(),
-        }
-    }
-
-    /// The bytes of keys and values, beside what they hold on the heap.
-    pub(crate) fn size(&self) -> usize {
-        match self {
-            Self::Memory(piece) => piece.size(),
-            #[cfg(feature = "rocksdb")]
-            Self::Rocks(piece) => piece.len() * size_of::<(K, V)>(),
-        }
-    }
-
-    /// Leaves out entries that nobody asks for any more, where the piece is part of all there is.
-    pub(crate) fn retain(&mut self, is_live: impl Fn(&V) -> bool) {
-        match self {
-            Self::Memory(piece) => {
-                for entries in &mut piece.entries {
-                    entries.retain(|(_, value)| is_live(value));
-                }
-            }
-            // What RocksDB has of them is not taken back by leaving them out.
-            #[cfg(feature = "rocksdb")]
-            Self::Rocks(_) => drop(is_live),
-        }
-    }
-
-    /// Appends the encoding of the piece to `bytes`, or writes it to RocksDB.
-    pub(crate) fn encode(self, namespace: Namespace, bytes: &mut Vec<u8>) -> Result<()> {
-        match self {
-            Self::Memory(piece) => piece.encode(namespace, bytes),
-            #[cfg(feature = "rocksdb")]
-            Self::Rocks(piece) => piece.write(),
-        }
     }
 }
