@@ -2,6 +2,8 @@
 
 mod against_reference;
 mod aggregates;
+#[cfg(feature = "rocksdb")]
+mod on_rocksdb;
 mod restored;
 mod rules;
 
