@@ -12,8 +12,9 @@ use crate::clock::Stopwatch;
 use crate::connector::PendingCommit;
 use crate::state::{KeyedLogic, Progress};
 
-/// A slice that took longer is made smaller.
-const SLICE: Duration = Duration::from_micros(200);
+/// About how long a slice takes: few of them, since what a record changes before it was copied costs
+/// more than the copy; and short ones, since records wait for each.
+const SLICE: Duration = Duration::from_micros(400);
 /// The portion of the first slice.
 const FIRST: usize = 1_024;
 /// The bounds of a portion.
@@ -93,16 +94,11 @@ impl Copying {
     }
 }
 
-/// The portion of the next slice.
+/// The portion of the next slice: what fits into its time at the pace of the last one. It doubles at
+/// most, since that may have found little to copy.
 fn next_portion(portion: usize, took: Duration) -> usize {
-    let next = if took > SLICE {
-        portion / 2
-    } else if took < SLICE / 4 {
-        portion * 2
-    } else {
-        portion
-    };
-    next.clamp(LEAST, MOST)
+    let fits = portion as u128 * SLICE.as_nanos() / took.as_nanos().max(1);
+    (fits as usize).clamp(LEAST, (2 * portion).min(MOST))
 }
 
 #[cfg(test)]
@@ -119,7 +115,7 @@ mod tests {
             }
             assert!(time(portion) <= SLICE, "{nanos_each}: {portion}");
             assert!(
-                portion == MOST || time(portion) >= SLICE / 8,
+                portion == MOST || time(portion) >= SLICE / 2,
                 "{nanos_each}: {portion}"
             );
         }
