@@ -10,7 +10,7 @@ use flowdsl::runtime::protocol::{
     SubtaskSnapshot, Verification, plan_cleanup,
 };
 use flowdsl::runtime::storage::log::{
-    ClaimRequest, LogWriter, Publication, claim, list_state, read_log,
+    ClaimRequest, LogWriter, Publication, claim, list_state, new_claimant, read_log,
 };
 use flowdsl::runtime::storage::snapshots::{SnapshotPart, verify, write_snapshot};
 use flowdsl::runtime::storage::{CheckpointStorage, RealDisk, TransferLimits, cleanup};
@@ -39,7 +39,8 @@ fn claimed(storage: &Arc<dyn CheckpointStorage>) -> LogWriter {
         fresh: false,
         started_unix_ms: 0,
     };
-    until_answered(|| claim(Arc::clone(storage), &request)).writer
+    let mut claimant = new_claimant();
+    until_answered(|| claim(Arc::clone(storage), &request, &mut claimant)).writer
 }
 
 fn subtask() -> SubtaskId {

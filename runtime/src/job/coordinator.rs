@@ -38,6 +38,7 @@ pub(super) enum Event {
 pub(super) enum Inside {
     Workers(FromWorkers),
     Published(Box<Manifest>, Result<Publication>),
+    LookedAtLog(Result<()>),
     WorkerEnded(usize),
 }
 
@@ -108,25 +109,22 @@ impl Coordinator<'_> {
     pub(super) fn run(mut self, mut workers: Workers, publisher: Publisher) -> Result<Ended> {
         let stuck = self.go_on(&mut workers, &publisher);
         workers.finish(&stuck);
-        let failed = self.fate.has_failed();
-        let stopped = self.machine.is_stopping() && self.machine.has_unread_input();
-        if failed {
-            publisher.abandon();
-        } else {
-            let end = if stopped {
-                JobEnd::Cancel
-            } else {
-                JobEnd::Success
-            };
-            publisher.finish(keep_at_end(end, self.settings), self.settings.timeout);
-            if !self.machine.is_over() {
+        let end = self.machine.job_end();
+        match end {
+            _ if self.fate.has_failed() => publisher.abandon(),
+            // Nothing is deleted: without the last checkpoint, the one before it is all there is.
+            None => {
+                publisher.abandon();
                 return Err(Error::internal(
                     "the workers ended before the last checkpoint was complete",
                 ));
             }
+            Some(end) => {
+                publisher.finish(keep_at_end(end, self.settings), self.settings.timeout);
+            }
         }
         Ok(Ended {
-            stopped,
+            stopped: end == Some(JobEnd::Cancel),
             stopping: self.machine.is_stopping(),
             crashed: self.crashed,
             unanswered: self.askers.waiting.into_values().collect(),
@@ -199,6 +197,7 @@ impl Coordinator<'_> {
                 };
                 Some(Heard::Published(manifest, outcome))
             }
+            Event::Inside(_, Inside::LookedAtLog(found)) => Some(Heard::LookedAtLog(found)),
             Event::Inside(_, Inside::WorkerEnded(_)) => None,
             Event::Stop => Some(Heard::Stop),
             Event::TakeCheckpoint(reply) => Some(Heard::CheckpointAsked(self.askers.add(reply))),
@@ -224,6 +223,7 @@ impl Coordinator<'_> {
                 manifest.written_unix_ms = self.clock.unix_millis();
                 publisher.publish(manifest);
             }
+            Action::LookAtLog => publisher.look(),
             Action::Answer(asker, outcome) => self.askers.answer(asker, outcome),
             Action::Fail(error) => self.fate.fail(error),
             Action::Tell(Notice::Completed { epoch, took }) => {

@@ -13,15 +13,15 @@ use crate::connector::{
 };
 use crate::dataflow::{Blueprint, Restored};
 use crate::error::{Error, Result};
-use crate::ids::{Epoch, Generation, KeyGroupCount, StageId, WorkerIndex};
+use crate::ids::{Epoch, KeyGroupCount, StageId, WorkerIndex};
 use crate::protocol::{
-    ChosenCheckpoint, CommitPermit, Keep, Location, Manifest, RecoveryDecision, RecoveryFacts,
-    RecoveryOptions, SinkFacts, SlotNumber, SnapshotRef, StageKind, Verification,
+    ChosenCheckpoint, Claimant, CommitPermit, Keep, Location, Manifest, RecoveryDecision,
+    RecoveryFacts, RecoveryOptions, SinkFacts, SlotNumber, SnapshotRef, StageKind, Verification,
     choose_checkpoint, may_restore,
 };
 use crate::settings::Options;
 use crate::storage::CheckpointStorage;
-use crate::storage::log::{ClaimRequest, Claimed, LogWriter, claim, read_log};
+use crate::storage::log::{ClaimRequest, Claimed, LogWriter, claim};
 use crate::storage::snapshots::verify_newest_first;
 
 /// What a run begins with.
@@ -53,13 +53,12 @@ pub(super) struct Beginning<'a> {
     pub(super) options: &'a Options,
     pub(super) environment: &'a Environment,
     pub(super) worker_count: usize,
-    /// The generation of the attempt before this one, if this is a restart.
-    pub(super) former: Option<Generation>,
 }
 
 /// Claims the log and puts everything in its place.
 pub(super) fn recover(
     begin: Beginning<'_>,
+    claimant: &mut Claimant,
     storage: Arc<dyn CheckpointStorage>,
 ) -> Result<Recovered> {
     let options = begin.options;
@@ -68,10 +67,7 @@ pub(super) fn recover(
         fresh: options.fresh,
         started_unix_ms: begin.environment.clock.unix_millis(),
     };
-    if let Some(former) = begin.former {
-        check_still_there(&*storage, former)?;
-    }
-    let Claimed { next_epoch, writer } = claim(Arc::clone(&storage), &request)?;
+    let Claimed { next_epoch, writer } = claim(Arc::clone(&storage), &request, claimant)?;
     let sinks = begin.sinks(&writer);
     let verified = if options.fresh {
         Vec::new()
@@ -137,19 +133,6 @@ pub(super) fn recover(
             })
         }
     }
-}
-
-/// Whether the storage still holds the claim of the attempt before. A disk that was unmounted looks like one
-/// that never held anything: the job would begin anew, and make its log in a place that is not its own.
-fn check_still_there(storage: &dyn CheckpointStorage, former: Generation) -> Result<()> {
-    // Claims are never deleted.
-    if read_log(storage)?.next_generation() > former {
-        return Ok(());
-    }
-    Err(Error::unavailable(format!(
-        "the checkpoints of this run are gone: {} does not hold the log any more that generation {former} wrote",
-        storage.place()
-    )))
 }
 
 impl Beginning<'_> {
