@@ -50,8 +50,9 @@ pub(super) struct AttemptNumber(pub(super) u32);
 const LOOK: Duration = Duration::from_millis(20);
 /// A clock that is moved by hand says that a trigger is due only when it was moved: no spinning until then.
 const SHORTEST_LOOK: Duration = Duration::from_millis(1);
-/// How long workers of a failed job may take to end before they count as stuck.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How many looks in a row may hear of no worker's end before those of a failed job that are left count as stuck:
+/// five seconds. Looks, and not time: where this thread comes to nothing, they do not either.
+const PATIENCE: u32 = 250;
 
 /// What the coordinator acts with.
 pub(super) struct Coordinator<'a> {
@@ -134,7 +135,7 @@ impl Coordinator<'_> {
     /// Receives and acts; returns the workers that did not come to their end.
     fn go_on(&mut self, workers: &mut Workers, publisher: &Publisher) -> Vec<usize> {
         let mut ended = BTreeSet::new();
-        let mut failed_since = None;
+        let mut looks = 0;
         let mut actions = self.machine.tick(self.clock.now());
         while ended.len() < self.worker_count {
             for action in mem::take(&mut actions) {
@@ -143,18 +144,21 @@ impl Coordinator<'_> {
                     self.act(action, workers, publisher);
                 }
             }
-            if self.fate.has_failed() {
-                let since = *failed_since.get_or_insert(self.clock.real_now());
-                if self.clock.real_now().saturating_sub(since) > PATIENCE {
-                    break;
-                }
+            let received = if self.fate.has_failed() {
+                looks += 1;
+                self.inbox.recv_timeout(LOOK)
+            } else {
+                self.inbox.recv_timeout(self.until_next_look())
+            };
+            if looks > PATIENCE && received.is_err() {
+                break;
             }
-            let received = self.inbox.recv_timeout(self.until_next_look());
             let now = self.clock.now();
             actions = match received {
                 Ok(Event::Inside(attempt, Inside::WorkerEnded(worker))) => {
                     if attempt == self.attempt {
                         ended.insert(worker);
+                        looks = 0;
                     }
                     continue;
                 }
