@@ -346,7 +346,9 @@ fn a_job_that_is_started_while_its_checkpoints_are_gone_refuses_to_write_its_out
     let (kind, message) = refused.failure();
     assert_eq!(kind, "invalid", "{message}");
     assert!(message.contains("there is no checkpoint"), "{message}");
-    fs::remove_dir_all(&checkpoints).expect("its claim is all that is there");
+    let log = fs::read_dir(checkpoints.join("log")).expect("a directory was made");
+    assert_eq!(log.count(), 0, "a refused start claims nothing");
+    fs::remove_dir_all(&checkpoints).expect("nothing is there");
     fs::rename(&away, &checkpoints).expect("the place is free");
     world.check();
     world.finish();

@@ -13,15 +13,15 @@ use crate::connector::{
 };
 use crate::dataflow::{Blueprint, Restored};
 use crate::error::{Error, Result};
-use crate::ids::{Epoch, KeyGroupCount, StageId, WorkerIndex};
+use crate::ids::{Epoch, Generation, KeyGroupCount, StageId, WorkerIndex};
 use crate::protocol::{
-    ChosenCheckpoint, Claimant, CommitPermit, Keep, Location, Manifest, RecoveryDecision,
+    ChosenCheckpoint, Claimant, CommitPermit, Keep, Location, LogView, Manifest, RecoveryDecision,
     RecoveryFacts, RecoveryOptions, SinkFacts, SlotNumber, SnapshotRef, StageKind, Verification,
     choose_checkpoint, may_restore,
 };
 use crate::settings::Options;
 use crate::storage::CheckpointStorage;
-use crate::storage::log::{ClaimRequest, Claimed, LogWriter, claim};
+use crate::storage::log::{ClaimRequest, Claimed, LogWriter, claim, is_unclaimed};
 use crate::storage::snapshots::verify_newest_first;
 
 /// What a run begins with.
@@ -67,17 +67,17 @@ pub(super) fn recover(
         fresh: options.fresh,
         started_unix_ms: begin.environment.clock.unix_millis(),
     };
+    if claimant.is_new() && is_unclaimed(&*storage)? {
+        begin.refuse_wrong_place()?;
+    }
     let Claimed { next_epoch, writer } = claim(Arc::clone(&storage), &request, claimant)?;
-    let sinks = begin.sinks(&writer);
+    let sinks = begin.sinks(writer.generation());
     let verified = if options.fresh {
         Vec::new()
     } else {
         verify_newest_first(&*storage, writer.log())?
     };
-    let facts = sinks
-        .iter()
-        .map(SinkEnd::facts)
-        .collect::<Result<Vec<_>>>()?;
+    let facts = facts_of(&sinks)?;
     // Whoever slept until here may have been overtaken, and what it has read is gone since: it must not
     // take an emptied log for that of a job that never was.
     writer.check_not_overtaken()?;
@@ -88,10 +88,7 @@ pub(super) fn recover(
         log: writer.log(),
         verified: &verified,
         sinks: &facts,
-        options: RecoveryOptions {
-            fresh: options.fresh,
-            accept_duplicates: options.accept_duplicates,
-        },
+        options: begin.allowed(),
     });
     match decision {
         RecoveryDecision::Refuse(error) => Err(error),
@@ -135,8 +132,38 @@ pub(super) fn recover(
     }
 }
 
+fn facts_of(sinks: &[SinkEnd]) -> Result<Vec<SinkFacts>> {
+    sinks.iter().map(SinkEnd::facts).collect()
+}
+
 impl Beginning<'_> {
-    fn sinks(&self, writer: &LogWriter) -> Vec<SinkEnd> {
+    /// Refuses a place without a log beside output of the job, as the choice of a checkpoint would, before
+    /// anything is written there: it is mistyped, or its disk is away.
+    fn refuse_wrong_place(&self) -> Result<()> {
+        let facts = facts_of(&self.sinks(Generation::default()))?;
+        let decision = choose_checkpoint(&RecoveryFacts {
+            log: &LogView::default(),
+            verified: &[],
+            sinks: &facts,
+            options: self.allowed(),
+        });
+        match decision {
+            RecoveryDecision::Refuse(error) => Err(error),
+            RecoveryDecision::Fresh
+            | RecoveryDecision::FreshAfterClearing
+            | RecoveryDecision::Restore(_)
+            | RecoveryDecision::Finished(_) => Ok(()),
+        }
+    }
+
+    fn allowed(&self) -> RecoveryOptions {
+        RecoveryOptions {
+            fresh: self.options.fresh,
+            accept_duplicates: self.options.accept_duplicates,
+        }
+    }
+
+    fn sinks(&self, generation: Generation) -> Vec<SinkEnd> {
         let end = |(stage, sink): &(StageId, Arc<dyn Transactional>)| SinkEnd {
             stage: stage.clone(),
             sink: Arc::clone(sink),
@@ -145,7 +172,7 @@ impl Beginning<'_> {
                 stage: stage.clone(),
                 worker: WorkerIndex(0),
                 worker_count: self.worker_count,
-                generation: writer.generation(),
+                generation,
                 disk: Arc::clone(&self.environment.disk),
                 clock: self.environment.clock.clone(),
             },

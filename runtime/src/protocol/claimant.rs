@@ -32,6 +32,11 @@ impl Claimant {
         }
     }
 
+    /// Whether it has claimed nothing yet.
+    pub fn is_new(&self) -> bool {
+        self.claimed.is_none()
+    }
+
     /// The nonce of one more claim, whatever comes of it.
     pub fn next_nonce(&mut self) -> u64 {
         let nonce = self.first_nonce.wrapping_add(self.tried);

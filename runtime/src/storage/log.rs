@@ -45,6 +45,15 @@ pub fn read_log(storage: &dyn CheckpointStorage) -> Result<LogView> {
     Ok(LogView { slots })
 }
 
+/// Whether nobody has ever claimed the log: claims are never deleted.
+///
+/// # Errors
+///
+/// `Unavailable` if the storage does not answer.
+pub fn is_unclaimed(storage: &dyn CheckpointStorage) -> Result<bool> {
+    Ok(list_slots(storage)?.is_empty())
+}
+
 /// The state objects that are there, by name.
 ///
 /// # Errors
