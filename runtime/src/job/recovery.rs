@@ -67,8 +67,13 @@ pub(super) fn recover(
         fresh: options.fresh,
         started_unix_ms: begin.environment.clock.unix_millis(),
     };
-    if claimant.is_new() && is_unclaimed(&*storage)? {
-        begin.refuse_wrong_place()?;
+    if claimant.is_new()
+        && is_unclaimed(&*storage)?
+        && let Err(refused) = begin.refuse_wrong_place()
+        // Otherwise another run has begun meanwhile, and the output is its own.
+        && is_unclaimed(&*storage)?
+    {
+        return Err(refused);
     }
     let Claimed { next_epoch, writer } = claim(Arc::clone(&storage), &request, claimant)?;
     let sinks = begin.sinks(writer.generation());
