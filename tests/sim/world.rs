@@ -31,6 +31,8 @@ use crate::store::Store;
 
 /// Events after which a seed counts as one that never ends.
 const ENDLESS: u64 = 60_000;
+/// Processes at a time to which none comes by chance.
+const CROWD: usize = 16;
 /// What is still under way when the job is done may go on for so long.
 const AFTERWARDS: Duration = Duration::from_secs(4);
 
@@ -172,6 +174,7 @@ impl World {
         self.oracle.begins(id, former);
         if !self.scenario.is_calm(self.kernel.now())
             && self.kernel.rng.per_mille(self.scenario.faults.twice)
+            && !self.is_crowded()
         {
             let wait = self.kernel.rng.millis(0, 1_500);
             self.plan_start(wait);
@@ -325,10 +328,17 @@ impl World {
         let pause = self.kernel.rng.millis(0, 300);
         self.starts_planned += 1;
         self.kernel.after(pause, Event::Restart(id));
-        if self.kernel.rng.per_mille(400) {
+        if self.kernel.rng.per_mille(400) && !self.is_crowded() {
             let wait = self.kernel.rng.millis(0, 300);
             self.plan_start(wait);
         }
+    }
+
+    /// Whether so many processes are there that no more come by chance: each may bring another, and without a bound
+    /// their number explodes before they come to anything.
+    fn is_crowded(&self) -> bool {
+        let alive = self.processes.iter().filter(|process| process.is_alive());
+        alive.count() >= CROWD
     }
 
     pub(crate) fn kill(&mut self, id: ProcessId) {
@@ -352,7 +362,7 @@ impl World {
         self.kernel.note(|| format!("{id} sleeps for {long:?}"));
         self.kernel.reach("a process that sleeps");
         process.sleeps_until = self.kernel.now() + long;
-        if self.kernel.rng.per_mille(700) {
+        if self.kernel.rng.per_mille(700) && !self.is_crowded() {
             let wait = self.kernel.rng.millis(0, 200);
             self.plan_start(wait);
             self.may_damage();

@@ -138,10 +138,17 @@ fn output_that_cannot_be_committed_stops_the_run_and_is_committed_by_a_later_one
         numbers.push_all([1, 2, 3]);
         let clock = harness.clock().clone();
         let time = thread::spawn(move || {
-            // The second attempt: that the first one failed has been noted by then.
-            refused.recv().expect("the first attempt is refused");
-            refused.recv().expect("the second attempt is refused");
-            clock.advance(Duration::from_secs(61));
+            // At the second attempt, the failure of the first has been noted.
+            let next = || refused.recv().expect("an attempt is refused");
+            next();
+            next();
+            let step = Duration::from_secs(40);
+            clock.advance(step);
+            // No attempt may look as if it hung: of those to come, the second one begins behind this step.
+            while refused.try_recv().is_ok() {}
+            next();
+            next();
+            clock.advance(step);
         });
         let error = harness
             .settle()
@@ -151,7 +158,7 @@ fn output_that_cannot_be_committed_stops_the_run_and_is_committed_by_a_later_one
         assert!(
             error
                 .to_string()
-                .starts_with("stage `output`: output could not be committed for 61s"),
+                .starts_with("stage `output`: output could not be committed for 80s"),
             "{error}"
         );
         assert!(sink.collect.records().is_empty());
