@@ -144,7 +144,7 @@ fn a_claim_knows_of_no_epoch_that_only_an_object_is_named_by() {
     assert_eq!(slots(&storage), [0, 2, 3]);
     let created = storage.create(&names::slot(SlotNumber(1)), &encode_manifest(&latecomer));
     assert_eq!(created.expect("created"), Creation::Created);
-    let next = claim(Arc::clone(&storage), &REQUEST).expect("nothing else runs");
+    let next = claim_anew(&storage).expect("nothing else runs");
     let manifests = next.writer.log().manifests_newest_first();
     let found: Vec<_> = manifests.map(|(_, m)| (m.generation, m.epoch)).collect();
     assert_eq!(found, [(newer.generation(), Epoch(41))]);
@@ -156,7 +156,7 @@ fn a_run_begins_above_every_epoch_that_an_object_is_named_by() {
     let mut old = claimed(&storage);
     let _ = publish(&mut old, 1);
     write_ahead(&storage, &old, 40);
-    let next = claim(Arc::clone(&storage), &REQUEST).expect("nothing else runs");
+    let next = claim_anew(&storage).expect("nothing else runs");
     assert_eq!(next.next_epoch, Epoch(41));
 }
 
