@@ -182,8 +182,9 @@ fn the_plan_is_printed_and_nothing_runs() {
 #[cfg(unix)]
 fn run_to_the_second_checkpoint(output: &Path) -> (Child, impl Iterator<Item = Value> + use<>) {
     let args = [
+        // The whole input would take a minute.
         "--rate",
-        "10000",
+        "800",
         "--checkpoint-interval",
         "20ms",
         "--progress-interval",
@@ -252,8 +253,8 @@ fn a_signal_stops_with_a_last_checkpoint_and_the_next_run_goes_on() {
 fn a_second_signal_ends_the_process_at_once_and_the_next_run_goes_on() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (mut child, _log) = run_to_the_second_checkpoint(dir.path());
-    // Both are there long before the last checkpoint can be.
-    send(&["INT", "TERM"], &child);
+    // Both are there before the last checkpoint can be: the process stands still meanwhile.
+    send(&["STOP", "INT", "TERM", "CONT"], &child);
     assert_eq!(child.wait().expect("it was started here").code(), Some(130));
     succeeds(dir.path(), &[]);
     assert_golden(dir.path());

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 #[derive(Clone, Debug)]
 pub struct Clock {
     time: Source,
-    real: Instant,
 }
 
 #[derive(Clone, Debug)]
@@ -23,10 +22,8 @@ enum Source {
 impl Clock {
     /// The system's clock.
     pub fn system() -> Self {
-        let now = Instant::now();
         Self {
-            time: Source::System(now),
-            real: now,
+            time: Source::System(Instant::now()),
         }
     }
 
@@ -34,7 +31,6 @@ impl Clock {
     pub fn manual() -> Self {
         Self {
             time: Source::Manual(Arc::new(AtomicU64::new(0))),
-            real: Instant::now(),
         }
     }
 
@@ -44,12 +40,6 @@ impl Clock {
             Source::System(start) => start.elapsed(),
             Source::Manual(nanos) => Duration::from_nanos(nanos.load(Ordering::SeqCst)),
         }
-    }
-
-    /// Time since the clock was made, by the system, also where the clock is moved by hand: for
-    /// time-outs on threads that hang.
-    pub(crate) fn real_now(&self) -> Duration {
-        self.real.elapsed()
     }
 
     /// How long to wait where a pause is polite and changes no result: not at all on a clock that
@@ -88,7 +78,7 @@ impl Clock {
 
 /// Measures how long a slice of work took. Slices are real time even under a manual clock: they
 /// bound how long an operator keeps its worker, and change no result.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {

@@ -92,8 +92,8 @@ fn a_checkpoint_costs_the_requests_that_the_documentation_names() {
     println!("8 checkpoints: {few:?}, 12 checkpoints: {many:?}");
     assert_eq!(more(Operation::Create), 4, "a manifest each");
     assert!(
-        more(Operation::List) <= 3 * 4,
-        "of the log and of the state"
+        more(Operation::List) <= 4 * 4,
+        "of the log behind a publication, of the state, and of the log before deletions"
     );
     // How much is compacted, and when, depends on the speed of the machine.
     let (puts, gets) = (count(&many, Operation::Put), count(&many, Operation::Get));

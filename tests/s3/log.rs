@@ -10,7 +10,7 @@ use flowdsl::runtime::protocol::{
     SubtaskSnapshot, Verification, plan_cleanup,
 };
 use flowdsl::runtime::storage::log::{
-    ClaimRequest, LogWriter, Publication, claim, list_state, read_log,
+    ClaimRequest, LogWriter, Publication, claim, list_state, new_claimant, read_log,
 };
 use flowdsl::runtime::storage::snapshots::{SnapshotPart, verify, write_snapshot};
 use flowdsl::runtime::storage::{CheckpointStorage, RealDisk, TransferLimits, cleanup};
@@ -39,7 +39,8 @@ fn claimed(storage: &Arc<dyn CheckpointStorage>) -> LogWriter {
         fresh: false,
         started_unix_ms: 0,
     };
-    until_answered(|| claim(Arc::clone(storage), &request)).writer
+    let mut claimant = new_claimant();
+    until_answered(|| claim(Arc::clone(storage), &request, &mut claimant)).writer
 }
 
 fn subtask() -> SubtaskId {
@@ -151,4 +152,36 @@ fn whatever_answers_are_lost_checkpoints_are_whole_and_an_old_run_is_fenced() {
         let error = old.check_newest().expect_err("overtaken");
         assert_eq!(error.kind(), ErrorKind::Fenced);
     }
+}
+
+/// The client tried the create of a manifest again, since the server said that it had failed. It had not; meanwhile a
+/// newer run had gone on from that checkpoint and deleted it, and the old run published into the hole.
+#[test]
+fn a_create_that_the_client_repeats_behind_an_overtaking_ends_fenced() {
+    let s3 = S3::start();
+    let location = s3.location("log");
+    let open = move || {
+        location
+            .open(Arc::new(RealDisk), &TransferLimits::default())
+            .expect("no fault yet")
+    };
+    let storage = open();
+    let mut old = claimed(&storage);
+    let publication = checkpoint(&mut old, 1);
+    assert!(matches!(publication, Publication::Published { .. }));
+    s3.wire().fail_the_next_create_behind(move || {
+        let storage = open();
+        let mut new = claimed(&storage);
+        for epoch in 3..=5 {
+            let publication = checkpoint(&mut new, epoch);
+            assert!(matches!(publication, Publication::Published { .. }));
+            clean_up(&mut new);
+        }
+    });
+    let publication = checkpoint(&mut old, 2);
+    assert!(
+        matches!(publication, Publication::Fenced { .. }),
+        "{publication:?}"
+    );
+    check_newest_is(&s3, &*storage, 5);
 }

@@ -141,8 +141,9 @@ impl Answers {
 
     /// Answers for what was given up, and commits what is permitted.
     pub(crate) fn poll(&mut self, now: Duration, board: &Board, out: &mut Vec<Effect>) {
-        for effect in self.answering.poll(now, &board.decided()) {
-            self.carry_out(effect, out);
+        match self.answering.poll(now, &board.decided()) {
+            Ok(effects) => effects.into_iter().for_each(|e| self.carry_out(e, out)),
+            Err(error) => out.push(Effect::Fail(error)),
         }
         self.compact(out);
     }

@@ -23,6 +23,8 @@ pub(crate) struct OpId(pub(crate) u64);
 pub(crate) enum Event {
     /// A process starts to run the job.
     Start,
+    /// The run of a process that has failed begins anew in it.
+    Restart(ProcessId),
     /// Something for a process, which waits while the process sleeps.
     Inside(ProcessId, Inside),
     /// An operation takes effect, or a part of it does.

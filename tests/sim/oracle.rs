@@ -1,5 +1,6 @@
 //! What must always hold, looked at from outside after each change: the invariants of `ARCHITECTURE.md`.
 
+mod claims;
 mod visible;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,8 @@ pub(crate) struct Oracle {
     late: BTreeSet<SlotNumber>,
     /// Slots of claims that were created in such a hole, and so count for nothing.
     hole_claims: BTreeSet<SlotNumber>,
+    /// The first attempt of each process whose run has begun anew.
+    first_attempts: BTreeMap<ProcessId, ProcessId>,
     /// Processes that have begun, and those since whose beginning another one has claimed the log.
     begun: BTreeSet<ProcessId>,
     overtaken: BTreeSet<ProcessId>,
@@ -95,6 +98,7 @@ impl Oracle {
             visible: BTreeMap::new(),
             late: BTreeSet::new(),
             hole_claims: BTreeSet::new(),
+            first_attempts: BTreeMap::new(),
             begun: BTreeSet::new(),
             overtaken: BTreeSet::new(),
             reached: Vec::new(),
@@ -104,23 +108,6 @@ impl Oracle {
             last_epoch: Epoch(0),
             last_durable_epoch: Epoch(0),
         }
-    }
-
-    /// Whether a process is the run that has claimed last, as far as it has come.
-    pub(crate) fn is_newest(&self, process: ProcessId) -> bool {
-        let newest = self.newest.map(|newest| newest.process);
-        newest.is_none_or(|newest| newest == process)
-    }
-
-    /// A process begins.
-    pub(crate) fn begins(&mut self, process: ProcessId) {
-        self.begun.insert(process);
-    }
-
-    /// Whether a process may have been fenced: another one has claimed the log since it began. Who was
-    /// there before it is no reason: a claim of its own ends that run.
-    pub(crate) fn may_be_fenced(&self, process: ProcessId) -> bool {
-        !self.is_newest(process) && self.overtaken.contains(&process)
     }
 
     /// Looks at the store after an operation of a process has changed something there.
@@ -224,6 +211,8 @@ impl Oracle {
                 if self.slots.range(slot..).next().is_some() {
                     self.hole_claims.insert(slot);
                     self.reached.push("a claim in a hole of the log");
+                } else {
+                    self.may_claim(process, slot)?;
                 }
                 Content::Claim(Author {
                     process,
@@ -362,35 +351,6 @@ impl Oracle {
     fn is_damaged(&self, slot: SlotNumber, manifest: &Manifest) -> bool {
         self.damaged.contains_key(&names::slot(slot))
             || objects(manifest).any(|(name, ..)| self.damaged.contains_key(name))
-    }
-
-    fn find_newest(&mut self) {
-        self.newest = self
-            .slots
-            .values()
-            .rev()
-            .find_map(|found| match found.content {
-                Content::Claim(author) if !self.hole_claims.contains(&author.slot) => Some(author),
-                Content::Claim(_) | Content::Manifest(_) => None,
-            });
-    }
-
-    /// Invariant 6: whoever deletes has just seen in the log that it is the newest run.
-    pub(crate) fn before_delete(&mut self, process: ProcessId, names: &[String]) -> Check {
-        if self.confirmed.remove(&process) {
-            Ok(())
-        } else {
-            Err(format!(
-                "invariant 6: {process} deletes {names:?}, and has not seen that it is the newest run"
-            ))
-        }
-    }
-
-    /// A process has listed a directory.
-    pub(crate) fn listed(&mut self, process: ProcessId, dir: &str) {
-        if dir == names::LOG_DIR && self.newest.is_some_and(|newest| newest.process == process) {
-            self.confirmed.insert(process);
-        }
     }
 
     /// The checkpoints that are whole, oldest first, with what each of them names.

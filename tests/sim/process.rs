@@ -2,6 +2,7 @@
 //!
 //! What it remembers is gone when it dies. It meets the world through operations of its fibers only.
 
+mod publisher;
 mod running;
 
 use std::cell::RefCell;
@@ -12,10 +13,8 @@ use std::time::Duration;
 use flowdsl_runtime::error::Error;
 use flowdsl_runtime::job::internals::{Publisher, Recovered};
 use flowdsl_runtime::protocol::{
-    Action, Control, Coordination, Heard, Manifest, Notice, PublicationOutcome, RunFacts,
-    SnapshotAck,
+    Action, Claimant, Control, Coordination, Heard, Notice, RunFacts, SnapshotAck,
 };
-use flowdsl_runtime::storage::log::Publication;
 
 use self::running::Running;
 use crate::board::Board;
@@ -39,6 +38,10 @@ pub(crate) struct Process {
     /// Its storage, where checkpoints are on a disk.
     pub(crate) local: Option<Rc<Local>>,
     pub(crate) worker_count: usize,
+    /// What it claims, and what it has claimed in earlier attempts.
+    pub(crate) claimant: Rc<RefCell<Claimant>>,
+    /// It has come so far that a failure may be followed by another attempt.
+    pub(crate) has_begun: bool,
     scenario: Rc<Scenario>,
     fibers: Vec<FiberSlot>,
     job: Option<Running>,
@@ -73,13 +76,15 @@ impl FiberSlot {
 
 impl Process {
     pub(crate) fn new(
-        id: ProcessId,
+        (id, claimant): (ProcessId, Rc<RefCell<Claimant>>),
         worker_count: usize,
         scenario: Rc<Scenario>,
         local: Option<Rc<Local>>,
         recovery: Task,
     ) -> Self {
         Self {
+            claimant,
+            has_begun: false,
             id,
             life: Life::Recovering,
             sleeps_until: Duration::ZERO,
@@ -182,23 +187,8 @@ impl Process {
         match told {
             Told::Recovered(Ok((recovered, publisher))) => self.start(recovered, publisher, kernel),
             Told::Recovered(Err(error)) => self.fail(error, kernel),
-            Told::Published(manifest, outcome) => {
-                let outcome = match outcome {
-                    Ok(Publication::Published { .. }) => PublicationOutcome::Durable,
-                    Ok(Publication::Fenced { by }) => PublicationOutcome::Fenced { by },
-                    Err(error) => PublicationOutcome::Failed(error),
-                };
-                let id = self.id;
-                kernel.note(|| format!("{id} epoch {}: {outcome:?}", manifest.epoch));
-                kernel.reach(match &outcome {
-                    PublicationOutcome::Durable => "a checkpoint",
-                    PublicationOutcome::Fenced { .. } => "a publication that was fenced",
-                    PublicationOutcome::Failed(_) => "a publication that failed",
-                });
-                let heard = Box::new(Heard::Published(manifest, outcome));
-                let wait = kernel.rng.millis(0, 3);
-                kernel.after(wait, Event::Inside(id, Inside::Hear(heard)));
-            }
+            Told::Published(manifest, outcome) => self.told_published(manifest, outcome, kernel),
+            Told::LookedAtLog(found) => self.told_of_log(found, kernel),
             Told::Outcome(operator, outcome) => {
                 debug_assert_ne!(fiber, MAIN, "operators have their work done by workers");
                 if let Outcome::Compacted { result, .. } = &outcome {
@@ -222,6 +212,7 @@ impl Process {
         kernel: &mut Kernel,
     ) {
         let id = self.id;
+        self.has_begun = true;
         let (generation, nonce) = {
             let mut publisher = publisher.borrow_mut();
             (publisher.writer().generation(), publisher.writer().nonce())
@@ -312,6 +303,7 @@ impl Process {
             match action {
                 Action::Send(control) => self.send(&control, kernel),
                 Action::Publish(manifest) => self.publish(manifest, kernel),
+                Action::LookAtLog => self.look_at_log(),
                 Action::Answer(..) => {}
                 Action::Fail(error) => {
                     self.fail(error, kernel);
@@ -348,23 +340,6 @@ impl Process {
             let wait = kernel.rng.millis(0, 8);
             kernel.after(wait, Event::Inside(id, Inside::Control(worker)));
         }
-    }
-
-    fn publish(&mut self, manifest: Box<Manifest>, kernel: &mut Kernel) {
-        let (id, Some(job)) = (self.id, &self.job) else {
-            return;
-        };
-        kernel.note(|| format!("{id} publishes epoch {}", manifest.epoch));
-        let publisher = Rc::clone(&job.publisher);
-        self.fibers[MAIN].tasks.push_back(Box::new(move || {
-            let mut publisher = publisher.borrow_mut();
-            let outcome = publisher.writer().publish(&manifest);
-            let published = matches!(outcome, Ok(Publication::Published { .. }));
-            ask(Request::Tell(Told::Published(manifest, outcome)));
-            if published {
-                publisher.clean_up();
-            }
-        }));
     }
 
     fn carry_out(&mut self, from: usize, effects: Vec<Effect>, kernel: &mut Kernel) {

@@ -75,6 +75,7 @@ pub(crate) enum Act {
 pub(crate) enum Told {
     Recovered(Result<(Rc<Recovered>, Rc<RefCell<Publisher>>)>),
     Published(Box<Manifest>, Result<Publication>),
+    LookedAtLog(Result<()>),
     /// The outcome of a task, for the operator at this position.
     Outcome(usize, Outcome),
 }

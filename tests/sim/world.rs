@@ -12,6 +12,7 @@ use flowdsl_runtime::error::ErrorKind;
 use flowdsl_runtime::job::Environment;
 use flowdsl_runtime::job::internals::{Publisher, plan_nonces, recover};
 use flowdsl_runtime::settings::Options;
+use flowdsl_runtime::storage::log::new_claimant;
 use flowdsl_runtime::storage::{CheckpointStorage, FaultyDisk};
 
 use crate::build::{JOB, blueprint};
@@ -30,6 +31,8 @@ use crate::store::Store;
 
 /// Events after which a seed counts as one that never ends.
 const ENDLESS: u64 = 60_000;
+/// Processes at a time to which none comes by chance.
+const CROWD: usize = 16;
 /// What is still under way when the job is done may go on for so long.
 const AFTERWARDS: Duration = Duration::from_secs(4);
 
@@ -121,7 +124,16 @@ impl World {
             Event::Start => {
                 self.starts_planned -= 1;
                 if matches!(self.phase, Phase::Working | Phase::LastLook) {
-                    self.start()?;
+                    self.start(None)?;
+                }
+            }
+            Event::Restart(id) => {
+                self.starts_planned -= 1;
+                // It may have died meanwhile.
+                let is_there = !self.processes[id.0].is_gone();
+                if is_there && matches!(self.phase, Phase::Working | Phase::LastLook) {
+                    self.kernel.reach("a restart");
+                    self.start(Some(id))?;
                 }
             }
             Event::Inside(id, inside) => self.inside(id, inside)?,
@@ -145,18 +157,29 @@ impl World {
         self.after_process(id)
     }
 
-    fn start(&mut self) -> Check {
+    /// A process begins, or the run of one that has failed begins anew. What the failed attempt had begun goes on
+    /// beside it, and so each attempt counts as a process here.
+    fn start(&mut self, former: Option<ProcessId>) -> Check {
         let id = ProcessId(self.processes.len());
+        let claimant = former.map_or_else(
+            || Rc::new(RefCell::new(new_claimant())),
+            |former| Rc::clone(&self.processes[former.0].claimant),
+        );
         let worker_count = self.kernel.rng.between(1, 4) as usize;
         let (scenario, clock) = (Rc::clone(&self.scenario), self.kernel.clock.clone());
-        self.kernel.note(|| format!("{id} starts"));
-        self.oracle.begins(id);
+        self.kernel.note(|| match former {
+            None => format!("{id} starts"),
+            Some(former) => format!("{id} is {former}, which begins anew"),
+        });
+        self.oracle.begins(id, former);
         if !self.scenario.is_calm(self.kernel.now())
             && self.kernel.rng.per_mille(self.scenario.faults.twice)
+            && !self.is_crowded()
         {
             let wait = self.kernel.rng.millis(0, 1_500);
             self.plan_start(wait);
         }
+        let claims = Rc::clone(&claimant);
         let body = move || {
             let storage: Arc<dyn CheckpointStorage> = Arc::new(SimStorage);
             let options = Options {
@@ -169,17 +192,31 @@ impl World {
                 ..Environment::default()
             };
             let job = Arc::from(JOB);
-            let recovered = recover(&job, &blueprint(&scenario), &options, &environment, storage)
-                .map(|(writer, recovered)| {
-                    let damaged = recovered.damaged.clone();
-                    let publisher = Publisher::new(writer, scenario.retained, damaged);
-                    (Rc::new(recovered), Rc::new(RefCell::new(publisher)))
-                });
+            let recovered = recover(
+                &job,
+                &blueprint(&scenario),
+                (&options, &environment),
+                &mut claims.borrow_mut(),
+                storage,
+            );
+            let recovered = recovered.map(|(writer, recovered)| {
+                let damaged = recovered.damaged.clone();
+                let publisher = Publisher::new(writer, scenario.retained, damaged);
+                (Rc::new(recovered), Rc::new(RefCell::new(publisher)))
+            });
             ask(Request::Tell(Told::Recovered(recovered)));
         };
         let local = self.machine.as_mut().map(Machine::new_process);
         let scenario = Rc::clone(&self.scenario);
-        let process = Process::new(id, worker_count, scenario, local, Box::new(body));
+        let mut process = Process::new(
+            (id, claimant),
+            worker_count,
+            scenario,
+            local,
+            Box::new(body),
+        );
+        // What fails before the first attempt has begun ends the process.
+        process.has_begun = former.is_some();
         self.processes.push(process);
         self.after_process(id)
     }
@@ -221,6 +258,9 @@ impl World {
             Life::Failed(error) => {
                 let (kind, text) = (error.kind(), error.to_string());
                 self.kernel.reach(match kind {
+                    ErrorKind::Fenced if self.oracle.has_begun_anew(id) => {
+                        "a restart of a run that was overtaken"
+                    }
                     ErrorKind::Fenced => "a run that was fenced",
                     ErrorKind::Corrupt => {
                         "a run that was refused, or lost its output to a newer one"
@@ -258,14 +298,19 @@ impl World {
 
     fn failed(&mut self, id: ProcessId) {
         let process = &mut self.processes[id.0];
-        let refused = matches!(&process.life, Life::Failed(e) if e.kind() == ErrorKind::Corrupt);
-        // The process ends; or it begins the job anew, and what it had begun before goes on beside it.
-        if self.kernel.rng.per_mille(600) {
+        let is = |kind| matches!(&process.life, Life::Failed(e) if e.kind() == kind);
+        let (refused, passes) = (is(ErrorKind::Corrupt), is(ErrorKind::Unavailable));
+        let may_restart = passes && process.has_begun;
+        // The process ends; or it lives on, and what it had begun goes on, maybe beside another attempt.
+        if self.kernel.rng.per_mille(500) {
             self.kill(id);
         } else {
             process.life = Life::Dead;
             let wait = self.kernel.rng.millis(0, 2_000);
             self.kernel.after(wait, Event::Kill(id));
+            if may_restart && self.kernel.rng.per_mille(700) {
+                self.plan_restart(id);
+            }
         }
         if refused {
             self.mend();
@@ -276,6 +321,24 @@ impl World {
                 self.phase = Phase::GivenUp;
             }
         }
+    }
+
+    /// The process begins anew behind a pause. Meanwhile another one may take its place.
+    fn plan_restart(&mut self, id: ProcessId) {
+        let pause = self.kernel.rng.millis(0, 300);
+        self.starts_planned += 1;
+        self.kernel.after(pause, Event::Restart(id));
+        if self.kernel.rng.per_mille(400) && !self.is_crowded() {
+            let wait = self.kernel.rng.millis(0, 300);
+            self.plan_start(wait);
+        }
+    }
+
+    /// Whether so many processes are there that no more come by chance: each may bring another, and without a bound
+    /// their number explodes before they come to anything.
+    fn is_crowded(&self) -> bool {
+        let alive = self.processes.iter().filter(|process| process.is_alive());
+        alive.count() >= CROWD
     }
 
     pub(crate) fn kill(&mut self, id: ProcessId) {
@@ -299,7 +362,7 @@ impl World {
         self.kernel.note(|| format!("{id} sleeps for {long:?}"));
         self.kernel.reach("a process that sleeps");
         process.sleeps_until = self.kernel.now() + long;
-        if self.kernel.rng.per_mille(700) {
+        if self.kernel.rng.per_mille(700) && !self.is_crowded() {
             let wait = self.kernel.rng.millis(0, 200);
             self.plan_start(wait);
             self.may_damage();

@@ -1,10 +1,11 @@
-//! Output whose commit fails: it is tried again, then the run stops, and a later run commits it.
+//! Output whose commit fails or hangs: it is tried again, then the run stops, and a later run commits it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use flowdsl::RestartStrategy;
 use flowdsl::flow;
 use flowdsl::prelude::*;
 use flowdsl::runtime::Result;
@@ -16,13 +17,15 @@ use flowdsl::runtime::ids::Epoch;
 use flowdsl::runtime::protocol::CommitPermit;
 use flowdsl::testing::Harness;
 
-/// A collection that refuses to commit for as long as it is told to.
+/// A collection that refuses to commit, or hangs, for as long as it is told to.
 #[derive(Clone)]
 struct Stubborn {
     collect: Collect<u64>,
     refuses: Arc<AtomicBool>,
+    /// What hangs waits for this.
+    hangs: Option<Arc<Mutex<mpsc::Receiver<()>>>>,
     attempts: Arc<AtomicU64>,
-    /// Hears of each commit that was refused.
+    /// Hears of each commit that was refused, or that hangs.
     refused: mpsc::Sender<()>,
 }
 
@@ -79,6 +82,9 @@ impl Committer for Stubborn {
         if self.refuses.load(Ordering::SeqCst) {
             // Nobody listens any more when the test has seen enough.
             let _ = self.refused.send(());
+            if let Some(hangs) = &self.hangs {
+                let _ = hangs.lock().expect("nobody panics with it").recv();
+            }
             return Err(Error::unavailable("the output is out of reach"));
         }
         self.collect.commit(permit, committable)
@@ -92,6 +98,7 @@ fn stubborn() -> (Stubborn, mpsc::Receiver<()>) {
         Stubborn {
             collect: Collect::new(),
             refuses,
+            hangs: None,
             attempts,
             refused,
         },
@@ -131,10 +138,17 @@ fn output_that_cannot_be_committed_stops_the_run_and_is_committed_by_a_later_one
         numbers.push_all([1, 2, 3]);
         let clock = harness.clock().clone();
         let time = thread::spawn(move || {
-            // The second attempt: that the first one failed has been noted by then.
-            refused.recv().expect("the first attempt is refused");
-            refused.recv().expect("the second attempt is refused");
-            clock.advance(Duration::from_secs(61));
+            // At the second attempt, the failure of the first has been noted.
+            let next = || refused.recv().expect("an attempt is refused");
+            next();
+            next();
+            let step = Duration::from_secs(40);
+            clock.advance(step);
+            // No attempt may look as if it hung: of those to come, the second one begins behind this step.
+            while refused.try_recv().is_ok() {}
+            next();
+            next();
+            clock.advance(step);
         });
         let error = harness
             .settle()
@@ -144,7 +158,7 @@ fn output_that_cannot_be_committed_stops_the_run_and_is_committed_by_a_later_one
         assert!(
             error
                 .to_string()
-                .starts_with("stage `output`: output could not be committed for 61s"),
+                .starts_with("stage `output`: output could not be committed for 80s"),
             "{error}"
         );
         assert!(sink.collect.records().is_empty());
@@ -159,4 +173,62 @@ fn output_that_cannot_be_committed_stops_the_run_and_is_committed_by_a_later_one
         harness.finish().expect("no fault");
         assert_eq!(sink.collect.records(), [1, 2, 3, 4]);
     }
+}
+
+/// A sink whose commits hang until the other end is dropped.
+fn hanging() -> (Stubborn, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let (sink, hears) = stubborn();
+    let (release, released) = mpsc::channel();
+    let hangs = Some(Arc::new(Mutex::new(released)));
+    (Stubborn { hangs, ..sink }, hears, release)
+}
+
+/// A commit that hangs returns no error: its output was invisible for good, and the job called itself healthy.
+#[test]
+fn a_commit_that_hangs_ends_the_run_and_a_later_one_commits() {
+    let (sink, hears, release) = hanging();
+    let mut harness = Harness::new();
+    let (numbers, output) = (harness.input::<u64>(), sink.clone());
+    let job = flow! { capture numbers, output; source(numbers) -> sink(output) as output; };
+    harness.start(&job);
+    numbers.push_all([1, 2, 3]);
+    let clock = harness.clock().clone();
+    let time = thread::spawn(move || {
+        hears.recv().expect("a commit is begun");
+        clock.advance(Duration::from_secs(61));
+        hears
+    });
+    let error = harness.settle().expect_err("the commit hangs");
+    let _hears = time.join().expect("it only waits");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(
+        error
+            .to_string()
+            .starts_with("stage `output`: a commit has not got on for 61s"),
+        "{error}"
+    );
+    assert!(sink.collect.records().is_empty());
+    sink.refuses.store(false, Ordering::SeqCst);
+    harness.start(&job);
+    numbers.push(4);
+    harness.finish().expect("no fault");
+    assert_eq!(sink.collect.records(), [1, 2, 3, 4]);
+    drop(release);
+}
+
+/// Behind the end of input nothing but time wakes the operator whose commit hangs.
+#[test]
+fn a_commit_that_hangs_at_the_end_of_input_ends_the_run() {
+    let (sink, _hears, release) = hanging();
+    let output = sink.clone();
+    let job = Job::new("ends", move |flow| {
+        flow.source("numbers", Memory::new(vec![1, 2, 3]))
+            .sink(output.clone());
+    });
+    let mut options = Options::new().restart(RestartStrategy::None);
+    options.checkpoints.commit_timeout = Duration::from_millis(200);
+    let error = job.run(options).expect_err("the commit hangs");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("has not got on for"), "{error}");
+    drop(release);
 }

@@ -148,6 +148,9 @@ fn a_mistyped_checkpoint_directory_is_refused_and_the_right_one_still_works() {
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.to_string().contains("mistyped"), "{error}");
     assert_eq!(small.visible(), visible);
+    let paths = small.harness.disk().paths();
+    let written = paths.iter().find(|path| path.starts_with("chekpoints"));
+    assert_eq!(written, None, "a refused start claims nothing");
     small.options.checkpoint_dir = None;
     small.start();
     small.finish().expect("the right directory");

@@ -10,6 +10,7 @@ mod flights;
 mod hanging_disk;
 mod inspection;
 mod language;
+mod overtaken;
 mod panics;
 mod policies;
 mod power;

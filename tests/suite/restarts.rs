@@ -12,7 +12,8 @@ use flowdsl::runtime::protocol::SlotContent;
 use flowdsl::runtime::settings::OnPanic;
 use flowdsl::runtime::storage::log::read_log;
 use flowdsl::runtime::storage::{CheckpointStorage, Creation, MemoryStorage};
-use flowdsl::{Environment, Health, Outcome, RestartStrategy};
+use flowdsl::testing::{Harness, Input};
+use flowdsl::{Environment, Health, JobReport, Outcome, RestartStrategy};
 
 use crate::small::Small;
 
@@ -93,12 +94,56 @@ impl CheckpointStorage for Outage {
 const NUMBERS: u64 = 60_000;
 const KEYS: u64 = 300;
 
+/// The first half of the numbers. The second half follows behind a checkpoint, however slow the machine is: what
+/// a test does when there is one always meets records.
+fn first_half() -> Input<u64> {
+    let input = Harness::new().input();
+    input.push_all(0..NUMBERS / 2);
+    input
+}
+
+fn push_second_half(input: &Input<u64>) {
+    input.push_all(NUMBERS / 2..NUMBERS);
+    input.finish();
+}
+
+fn all_numbers() -> Input<u64> {
+    let input = first_half();
+    push_second_half(&input);
+    input
+}
+
+/// Runs a job, and lets it read the second half of its input behind the first checkpoint.
+fn run_in_halves(
+    (job, input): (&Job, &Input<u64>),
+    options: &Options,
+    environment: &Environment,
+) -> Result<JobReport> {
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let begun = || environment.metrics.snapshot().checkpoints > 0;
+            while !begun() && !is_over.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            push_second_half(input);
+        });
+        let report = job.run_in(options, environment);
+        is_over.store(true, Ordering::SeqCst);
+        report
+    })
+}
+
 /// Counts numbers on two workers; the state is too large for a manifest.
-fn counts(seen: &Collect<(u64, u64)>, each: impl Fn(u64) + Clone + Send + Sync + 'static) -> Job {
-    let seen = seen.clone();
+fn counts(
+    input: &Input<u64>,
+    seen: &Collect<(u64, u64)>,
+    each: impl Fn(u64) + Clone + Send + Sync + 'static,
+) -> Job {
+    let (input, seen) = (input.clone(), seen.clone());
     Job::new("counts", move |flow| {
         let each = each.clone();
-        flow.source("numbers", Generator::new(NUMBERS, |n| n).splits(2))
+        flow.source("numbers", input.clone())
             .key_by(|n| n % KEYS)
             .at("count")
             .fold((0_u64, String::new()), move |(count, text), n| {
@@ -172,15 +217,15 @@ fn an_outage_of_the_storage_is_waited_for_and_every_record_counts_once() {
         let environment = environment(&storage);
         // Behind the claim and the first checkpoint: what fails before those ends the job.
         let (outage, metrics) = (Arc::clone(&storage), Arc::clone(&environment.metrics));
-        let begun = Arc::new(AtomicBool::new(false));
-        let job = counts(&seen, move |_| {
+        let (begun, input) = (Arc::new(AtomicBool::new(false)), first_half());
+        let job = counts(&input, &seen, move |_| {
             let due = metrics.snapshot().checkpoints > 0;
             if due && !begun.swap(true, Ordering::SeqCst) {
                 outage.fail(outage.operations(), count);
             }
         });
-        let report = job
-            .run_in(&every_millisecond(AT_ONCE), &environment)
+        let options = every_millisecond(AT_ONCE);
+        let report = run_in_halves((&job, &input), &options, &environment)
             .unwrap_or_else(|e| panic!("{count} operations failed: {e}"));
         assert_eq!(report.outcome, Outcome::Finished);
         restarts += report.restarts;
@@ -207,9 +252,10 @@ fn breaks(
 fn a_job_that_is_restarted_as_often_as_it_may_be_ends_and_says_so() {
     let storage = Arc::new(Outage::default());
     let environment = environment(&storage);
-    let seen = Collect::new();
-    let error = counts(&seen, breaks(&storage, &environment))
-        .run_in(&every_millisecond(NEVER_AGAIN), &environment)
+    let (input, seen) = (first_half(), Collect::new());
+    let job = counts(&input, &seen, breaks(&storage, &environment));
+    let options = every_millisecond(NEVER_AGAIN);
+    let error = run_in_halves((&job, &input), &options, &environment)
         .expect_err("the storage is gone for good");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(
@@ -224,7 +270,7 @@ fn a_job_that_is_restarted_as_often_as_it_may_be_ends_and_says_so() {
         storage: Some(storage.clone()),
         ..Environment::default()
     };
-    counts(&seen, |_| ())
+    counts(&input, &seen, |_| ())
         .run_in(&every_millisecond(RestartStrategy::None), &again)
         .expect("the storage is back");
     check(&seen);
@@ -235,7 +281,7 @@ fn a_failure_before_anything_has_begun_ends_the_job() {
     let storage = Arc::new(Outage::default());
     storage.fail(0, u64::MAX);
     let environment = environment(&storage);
-    counts(&Collect::new(), |_| ())
+    counts(&all_numbers(), &Collect::new(), |_| ())
         .run_in(&every_millisecond(AT_ONCE), &environment)
         .expect_err("the storage was never in reach");
     assert_eq!(environment.metrics.snapshot().restarts, 0);
@@ -255,7 +301,8 @@ fn wait_for_restart(environment: &Environment) {
 fn a_stop_ends_a_job_that_waits_for_its_next_attempt() {
     let storage = Arc::new(Outage::default());
     let environment = environment(&storage);
-    let job = counts(&Collect::new(), breaks(&storage, &environment));
+    let input = first_half();
+    let job = counts(&input, &Collect::new(), breaks(&storage, &environment));
     let report = thread::scope(|scope| {
         scope.spawn(|| {
             wait_for_restart(&environment);
@@ -266,7 +313,7 @@ fn a_stop_ends_a_job_that_waits_for_its_next_attempt() {
             );
             environment.handle.stop();
         });
-        job.run_in(&every_millisecond(LATER), &environment)
+        run_in_halves((&job, &input), &every_millisecond(LATER), &environment)
     });
     let report = report.expect("a stop is no failure");
     assert_eq!((report.outcome, report.restarts), (Outcome::Stopped, 0));
@@ -276,13 +323,14 @@ fn a_stop_ends_a_job_that_waits_for_its_next_attempt() {
 fn a_crash_ends_a_job_that_waits_for_its_next_attempt() {
     let storage = Arc::new(Outage::default());
     let environment = environment(&storage);
-    let job = counts(&Collect::new(), breaks(&storage, &environment));
+    let input = first_half();
+    let job = counts(&input, &Collect::new(), breaks(&storage, &environment));
     thread::scope(|scope| {
         scope.spawn(|| {
             wait_for_restart(&environment);
             environment.handle.crash();
         });
-        job.run_in(&every_millisecond(LATER), &environment)
+        run_in_halves((&job, &input), &every_millisecond(LATER), &environment)
             .expect_err("it crashed");
     });
 }
@@ -294,7 +342,7 @@ fn a_panic_is_restarted_only_where_the_user_opts_in() {
         let environment = environment(&storage);
         let panicked = AtomicBool::new(false);
         let panicked = Arc::new(panicked);
-        let job = counts(&seen, move |n| {
+        let job = counts(&all_numbers(), &seen, move |n| {
             let due = n == NUMBERS / 2 && !panicked.swap(true, Ordering::SeqCst);
             assert!(!due, "one bad moment");
         });
@@ -317,20 +365,20 @@ fn a_panic_is_restarted_only_where_the_user_opts_in() {
 #[test]
 fn a_restart_of_a_fresh_run_does_not_begin_afresh() {
     let (storage, seen) = (Arc::new(Outage::default()), Collect::new());
-    counts(&seen, |_| ())
+    counts(&all_numbers(), &seen, |_| ())
         .run_in(&every_millisecond(AT_ONCE), &environment(&storage))
         .expect("no fault");
     let environment = environment(&storage);
     let (outage, metrics) = (Arc::clone(&storage), Arc::clone(&environment.metrics));
-    let begun = Arc::new(AtomicBool::new(false));
-    let job = counts(&seen, move |_| {
+    let (begun, input) = (Arc::new(AtomicBool::new(false)), first_half());
+    let job = counts(&input, &seen, move |_| {
         let due = metrics.snapshot().checkpoints > 0;
         if due && !begun.swap(true, Ordering::SeqCst) {
             outage.fail(outage.operations(), 40);
         }
     });
     let options = every_millisecond(AT_ONCE).fresh();
-    let report = job.run_in(&options, &environment).expect("the outage ends");
+    let report = run_in_halves((&job, &input), &options, &environment).expect("the outage ends");
     assert!(report.restarts > 0, "an outage of forty operations");
     check(&seen);
     let log = read_log(&*storage).expect("the outage has ended");

@@ -22,7 +22,7 @@ use super::graph::WorkerContext;
 use super::moment::Moment;
 use super::ports::{Capabilities, Ports};
 use crate::connector::{Committable, Committer, PendingCommit, Prepared, SinkSnapshot};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{Epoch, StageId};
 use crate::protocol::{
     Acknowledgement, Answer, Answering, AnsweringEffect, AnsweringSettings, CommitPermit, Location,
@@ -76,7 +76,7 @@ pub(crate) struct Answers {
     inbox: Sender<Outcome>,
     wake: Arc<SyncActivator>,
     given_up: GivenUp,
-    /// Rings when a failed commit is due again.
+    /// Rings when a failed commit is due again, or one that hangs is to be given up.
     retry: Alarm,
 }
 
@@ -99,6 +99,8 @@ enum Outcome {
         own: Result<Vec<SnapshotRef>>,
         prepared: Result<Option<Prepared>>,
     },
+    /// The commit that is under way has committed one more, at this time.
+    GotOn(Duration),
     Committed {
         done: Vec<(Epoch, Committable)>,
         result: Result<()>,
@@ -239,13 +241,15 @@ impl Answers {
                     own,
                     prepared,
                 } => self.took_snapshot(epoch, scope, own, prepared)?,
+                Outcome::GotOn(at) => self.answering.commit_got_on(at),
                 Outcome::Committed { done, result } => self.committed(&done, result)?,
                 Outcome::Compacted { number, result } => self.compacted(number, result),
             }
         }
         let (now, decided) = (self.context.clock.now(), self.context.board.decided());
         self.given_up.set(decided.aborted);
-        for effect in self.answering.poll(now, &decided) {
+        let effects = self.answering.poll(now, &decided);
+        for effect in effects.map_err(|e| self.in_sink(e))? {
             self.carry_out(effect);
         }
         self.compact();
@@ -260,10 +264,7 @@ impl Answers {
         prepared: Result<Option<Prepared>>,
     ) -> Result<()> {
         // Output that could not be staged is lost to this run: only a restart reads it again.
-        let prepared = prepared.map_err(|e| match &self.sink {
-            Some(sink) => e.in_stage(&sink.stage),
-            None => e,
-        })?;
+        let prepared = prepared.map_err(|e| self.in_sink(e))?;
         let own = self.own.as_mut();
         let outcome = SnapshotOutcome {
             epoch,
@@ -285,10 +286,17 @@ impl Answers {
         }
         let now = self.context.clock.now();
         let effect = self.answering.committed(done, result, now);
-        if let Some(effect) = effect.map_err(|e| e.in_stage(&sink.stage))? {
+        if let Some(effect) = effect.map_err(|e| self.in_sink(e))? {
             self.carry_out(effect);
         }
         Ok(())
+    }
+
+    fn in_sink(&self, error: Error) -> Error {
+        match &self.sink {
+            Some(sink) => error.in_stage(&sink.stage),
+            None => error,
+        }
     }
 
     fn carry_out(&mut self, effect: AnsweringEffect<Committable>) {
@@ -347,6 +355,7 @@ impl Answers {
             Arc::clone(&self.wake),
             Arc::clone(&sink.committer),
         );
+        let clock = self.context.clock.clone();
         self.context.commits.run(move || {
             let mut done = Vec::new();
             let mut result = Ok(());
@@ -356,6 +365,8 @@ impl Answers {
                     break;
                 }
                 done.push((epoch, committable));
+                // Seen in time without waking the operator: it looks before it gives a commit up.
+                let _ = inbox.send(Outcome::GotOn(clock.now()));
             }
             let _ = inbox.send(Outcome::Committed { done, result });
             let _ = wake.activate();

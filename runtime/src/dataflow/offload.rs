@@ -36,7 +36,7 @@ pub(crate) struct Threads {
 }
 
 /// How long a compaction that hangs on a disk is waited for: nothing depends on it.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(4);
 
 impl Threads {
     /// Waits for the end of the threads: nothing of the run touches a disk behind its end. What a

@@ -12,7 +12,7 @@ use super::workplace;
 use crate::dataflow::{self, Blueprint, Fate, Restored, Run};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation};
-use crate::protocol::{Coordination, During, RunFacts};
+use crate::protocol::{Claimant, Coordination, During, RunFacts};
 use crate::settings::Options;
 use crate::state::{Backend, StateStore};
 use crate::storage::CheckpointStorage;
@@ -32,8 +32,8 @@ pub(super) struct Attempt<'a> {
     pub(super) inbox: &'a Receiver<Event>,
     /// The checkpoint that the first attempt began from.
     pub(super) restored_from: Option<Epoch>,
-    /// The generation that the last attempt claimed.
-    pub(super) claimed: Option<Generation>,
+    /// What all attempts have claimed.
+    pub(super) claimant: Claimant,
 }
 
 /// How an attempt ended well.
@@ -69,7 +69,6 @@ impl Attempt<'_> {
             options: &self.options,
             environment: self.environment,
             worker_count: self.worker_count(),
-            former: self.claimed,
         };
         let number = self.number;
         let beginning = |error| {
@@ -81,9 +80,8 @@ impl Attempt<'_> {
         };
         let recovered = self
             .storage()
-            .and_then(|storage| recover(begin, storage))
+            .and_then(|storage| recover(begin, &mut self.claimant, storage))
             .map_err(beginning)?;
-        self.claimed = Some(recovered.writer.generation());
         if self.number == AttemptNumber(0) {
             self.restored_from = recovered.from;
         }

@@ -38,6 +38,7 @@ pub(super) enum Event {
 pub(super) enum Inside {
     Workers(FromWorkers),
     Published(Box<Manifest>, Result<Publication>),
+    LookedAtLog(Result<()>),
     WorkerEnded(usize),
 }
 
@@ -49,8 +50,9 @@ pub(super) struct AttemptNumber(pub(super) u32);
 const LOOK: Duration = Duration::from_millis(20);
 /// A clock that is moved by hand says that a trigger is due only when it was moved: no spinning until then.
 const SHORTEST_LOOK: Duration = Duration::from_millis(1);
-/// How long workers of a failed job may take to end before they count as stuck.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How many looks in a row may hear of no worker's end before those of a failed job that are left count as stuck:
+/// five seconds. Looks, and not time: where this thread comes to nothing, they do not either.
+const PATIENCE: u32 = 250;
 
 /// What the coordinator acts with.
 pub(super) struct Coordinator<'a> {
@@ -108,25 +110,22 @@ impl Coordinator<'_> {
     pub(super) fn run(mut self, mut workers: Workers, publisher: Publisher) -> Result<Ended> {
         let stuck = self.go_on(&mut workers, &publisher);
         workers.finish(&stuck);
-        let failed = self.fate.has_failed();
-        let stopped = self.machine.is_stopping() && self.machine.has_unread_input();
-        if failed {
-            publisher.abandon();
-        } else {
-            let end = if stopped {
-                JobEnd::Cancel
-            } else {
-                JobEnd::Success
-            };
-            publisher.finish(keep_at_end(end, self.settings), self.settings.timeout);
-            if !self.machine.is_over() {
+        let end = self.machine.job_end();
+        match end {
+            _ if self.fate.has_failed() => publisher.abandon(),
+            // Nothing is deleted: without the last checkpoint, the one before it is all there is.
+            None => {
+                publisher.abandon();
                 return Err(Error::internal(
                     "the workers ended before the last checkpoint was complete",
                 ));
             }
+            Some(end) => {
+                publisher.finish(keep_at_end(end, self.settings), self.settings.timeout);
+            }
         }
         Ok(Ended {
-            stopped,
+            stopped: end == Some(JobEnd::Cancel),
             stopping: self.machine.is_stopping(),
             crashed: self.crashed,
             unanswered: self.askers.waiting.into_values().collect(),
@@ -136,7 +135,7 @@ impl Coordinator<'_> {
     /// Receives and acts; returns the workers that did not come to their end.
     fn go_on(&mut self, workers: &mut Workers, publisher: &Publisher) -> Vec<usize> {
         let mut ended = BTreeSet::new();
-        let mut failed_since = None;
+        let mut looks = 0;
         let mut actions = self.machine.tick(self.clock.now());
         while ended.len() < self.worker_count {
             for action in mem::take(&mut actions) {
@@ -145,18 +144,21 @@ impl Coordinator<'_> {
                     self.act(action, workers, publisher);
                 }
             }
-            if self.fate.has_failed() {
-                let since = *failed_since.get_or_insert(self.clock.real_now());
-                if self.clock.real_now().saturating_sub(since) > PATIENCE {
-                    break;
-                }
+            let received = if self.fate.has_failed() {
+                looks += 1;
+                self.inbox.recv_timeout(LOOK)
+            } else {
+                self.inbox.recv_timeout(self.until_next_look())
+            };
+            if looks > PATIENCE && received.is_err() {
+                break;
             }
-            let received = self.inbox.recv_timeout(self.until_next_look());
             let now = self.clock.now();
             actions = match received {
                 Ok(Event::Inside(attempt, Inside::WorkerEnded(worker))) => {
                     if attempt == self.attempt {
                         ended.insert(worker);
+                        looks = 0;
                     }
                     continue;
                 }
@@ -199,6 +201,7 @@ impl Coordinator<'_> {
                 };
                 Some(Heard::Published(manifest, outcome))
             }
+            Event::Inside(_, Inside::LookedAtLog(found)) => Some(Heard::LookedAtLog(found)),
             Event::Inside(_, Inside::WorkerEnded(_)) => None,
             Event::Stop => Some(Heard::Stop),
             Event::TakeCheckpoint(reply) => Some(Heard::CheckpointAsked(self.askers.add(reply))),
@@ -224,6 +227,7 @@ impl Coordinator<'_> {
                 manifest.written_unix_ms = self.clock.unix_millis();
                 publisher.publish(manifest);
             }
+            Action::LookAtLog => publisher.look(),
             Action::Answer(asker, outcome) => self.askers.answer(asker, outcome),
             Action::Fail(error) => self.fate.fail(error),
             Action::Tell(Notice::Completed { epoch, took }) => {

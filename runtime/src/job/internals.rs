@@ -14,7 +14,7 @@ use super::start::Environment;
 use crate::dataflow::{Blueprint, Restored};
 use crate::error::Result;
 use crate::ids::{Epoch, KeyGroupCount, WorkerIndex};
-use crate::protocol::{Keep, Phase, SlotNumber, SnapshotRef};
+use crate::protocol::{Claimant, Keep, Phase, SlotNumber, SnapshotRef};
 use crate::settings::Options;
 pub use crate::state::ChainLimits;
 use crate::state::{
@@ -49,8 +49,8 @@ pub struct Recovered {
 pub fn recover(
     job: &Arc<str>,
     blueprint: &Blueprint,
-    options: &Options,
-    environment: &Environment,
+    (options, environment): (&Options, &Environment),
+    claimant: &mut Claimant,
     storage: Arc<dyn CheckpointStorage>,
 ) -> Result<(LogWriter, Recovered)> {
     let begin = Beginning {
@@ -59,9 +59,8 @@ pub fn recover(
         options,
         environment,
         worker_count: options.worker_count,
-        former: None,
     };
-    let recovered = recovery::recover(begin, storage)?;
+    let recovered = recovery::recover(begin, claimant, storage)?;
     let begins = Recovered {
         first_epoch: recovered.first_epoch,
         key_groups: recovered.key_groups,

@@ -25,6 +25,8 @@ pub(super) struct Publisher {
 enum Order {
     /// The outcome comes as an [`Inside::Published`].
     Publish(Box<Manifest>),
+    /// The outcome comes as an [`Inside::LookedAtLog`].
+    Look,
     /// For the last time, and keeping something else than before if that is said.
     CleanUp(Option<Keep>),
 }
@@ -60,6 +62,10 @@ impl Publisher {
                             parts.clean_up(parts.keep, Phase::Running);
                         }
                     }
+                    Order::Look => {
+                        let said = Inside::LookedAtLog(parts.writer.check_not_overtaken());
+                        let _ = events.send(Event::Inside(attempt, said));
+                    }
                     Order::CleanUp(keep) => {
                         parts.clean_up(keep.unwrap_or(parts.keep), Phase::Over);
                     }
@@ -77,6 +83,11 @@ impl Publisher {
     /// Publishes a manifest.
     pub(super) fn publish(&self, manifest: Box<Manifest>) {
         let _ = self.orders.send(Order::Publish(manifest));
+    }
+
+    /// Looks whether another run has taken over.
+    pub(super) fn look(&self) {
+        let _ = self.orders.send(Order::Look);
     }
 
     /// Cleans up once more, now that the workers have ended, and waits for what is being deleted, but no

@@ -15,13 +15,13 @@ use crate::dataflow::{Blueprint, Restored};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation, KeyGroupCount, StageId, WorkerIndex};
 use crate::protocol::{
-    ChosenCheckpoint, CommitPermit, Keep, Location, Manifest, RecoveryDecision, RecoveryFacts,
-    RecoveryOptions, SinkFacts, SlotNumber, SnapshotRef, StageKind, Verification,
+    ChosenCheckpoint, Claimant, CommitPermit, Keep, Location, LogView, Manifest, RecoveryDecision,
+    RecoveryFacts, RecoveryOptions, SinkFacts, SlotNumber, SnapshotRef, StageKind, Verification,
     choose_checkpoint, may_restore,
 };
 use crate::settings::Options;
 use crate::storage::CheckpointStorage;
-use crate::storage::log::{ClaimRequest, Claimed, LogWriter, claim, read_log};
+use crate::storage::log::{ClaimRequest, Claimed, LogWriter, claim, is_unclaimed};
 use crate::storage::snapshots::verify_newest_first;
 
 /// What a run begins with.
@@ -53,13 +53,12 @@ pub(super) struct Beginning<'a> {
     pub(super) options: &'a Options,
     pub(super) environment: &'a Environment,
     pub(super) worker_count: usize,
-    /// The generation of the attempt before this one, if this is a restart.
-    pub(super) former: Option<Generation>,
 }
 
 /// Claims the log and puts everything in its place.
 pub(super) fn recover(
     begin: Beginning<'_>,
+    claimant: &mut Claimant,
     storage: Arc<dyn CheckpointStorage>,
 ) -> Result<Recovered> {
     let options = begin.options;
@@ -68,20 +67,22 @@ pub(super) fn recover(
         fresh: options.fresh,
         started_unix_ms: begin.environment.clock.unix_millis(),
     };
-    if let Some(former) = begin.former {
-        check_still_there(&*storage, former)?;
+    if claimant.is_new()
+        && is_unclaimed(&*storage)?
+        && let Err(refused) = begin.refuse_wrong_place()
+        // Otherwise another run has begun meanwhile, and the output is its own.
+        && is_unclaimed(&*storage)?
+    {
+        return Err(refused);
     }
-    let Claimed { next_epoch, writer } = claim(Arc::clone(&storage), &request)?;
-    let sinks = begin.sinks(&writer);
+    let Claimed { next_epoch, writer } = claim(Arc::clone(&storage), &request, claimant)?;
+    let sinks = begin.sinks(writer.generation());
     let verified = if options.fresh {
         Vec::new()
     } else {
         verify_newest_first(&*storage, writer.log())?
     };
-    let facts = sinks
-        .iter()
-        .map(SinkEnd::facts)
-        .collect::<Result<Vec<_>>>()?;
+    let facts = facts_of(&sinks)?;
     // Whoever slept until here may have been overtaken, and what it has read is gone since: it must not
     // take an emptied log for that of a job that never was.
     writer.check_not_overtaken()?;
@@ -92,10 +93,7 @@ pub(super) fn recover(
         log: writer.log(),
         verified: &verified,
         sinks: &facts,
-        options: RecoveryOptions {
-            fresh: options.fresh,
-            accept_duplicates: options.accept_duplicates,
-        },
+        options: begin.allowed(),
     });
     match decision {
         RecoveryDecision::Refuse(error) => Err(error),
@@ -139,21 +137,38 @@ pub(super) fn recover(
     }
 }
 
-/// Whether the storage still holds the claim of the attempt before. A disk that was unmounted looks like one
-/// that never held anything: the job would begin anew, and make its log in a place that is not its own.
-fn check_still_there(storage: &dyn CheckpointStorage, former: Generation) -> Result<()> {
-    // Claims are never deleted.
-    if read_log(storage)?.next_generation() > former {
-        return Ok(());
-    }
-    Err(Error::unavailable(format!(
-        "the checkpoints of this run are gone: {} does not hold the log any more that generation {former} wrote",
-        storage.place()
-    )))
+fn facts_of(sinks: &[SinkEnd]) -> Result<Vec<SinkFacts>> {
+    sinks.iter().map(SinkEnd::facts).collect()
 }
 
 impl Beginning<'_> {
-    fn sinks(&self, writer: &LogWriter) -> Vec<SinkEnd> {
+    /// Refuses a place without a log beside output of the job, as the choice of a checkpoint would, before
+    /// anything is written there: it is mistyped, or its disk is away.
+    fn refuse_wrong_place(&self) -> Result<()> {
+        let facts = facts_of(&self.sinks(Generation::default()))?;
+        let decision = choose_checkpoint(&RecoveryFacts {
+            log: &LogView::default(),
+            verified: &[],
+            sinks: &facts,
+            options: self.allowed(),
+        });
+        match decision {
+            RecoveryDecision::Refuse(error) => Err(error),
+            RecoveryDecision::Fresh
+            | RecoveryDecision::FreshAfterClearing
+            | RecoveryDecision::Restore(_)
+            | RecoveryDecision::Finished(_) => Ok(()),
+        }
+    }
+
+    fn allowed(&self) -> RecoveryOptions {
+        RecoveryOptions {
+            fresh: self.options.fresh,
+            accept_duplicates: self.options.accept_duplicates,
+        }
+    }
+
+    fn sinks(&self, generation: Generation) -> Vec<SinkEnd> {
         let end = |(stage, sink): &(StageId, Arc<dyn Transactional>)| SinkEnd {
             stage: stage.clone(),
             sink: Arc::clone(sink),
@@ -162,7 +177,7 @@ impl Beginning<'_> {
                 stage: stage.clone(),
                 worker: WorkerIndex(0),
                 worker_count: self.worker_count,
-                generation: writer.generation(),
+                generation,
                 disk: Arc::clone(&self.environment.disk),
                 clock: self.environment.clock.clone(),
             },

@@ -14,6 +14,7 @@ use crate::ids::Epoch;
 use crate::metrics::{Metrics, MetricsSnapshot};
 use crate::protocol::{Failure, FailureHistory, Health, Restart, may_restart};
 use crate::settings::Options;
+use crate::storage::log::new_claimant;
 use crate::storage::{CheckpointStorage, Disk, MemoryStorage, RealDisk};
 
 /// A job: a name and the body of its flow.
@@ -123,7 +124,7 @@ fn run_attempts(
         memory: Arc::new(MemoryStorage::new()),
         inbox,
         restored_from: None,
-        claimed: None,
+        claimant: new_claimant(),
     };
     let mut history = FailureHistory::default();
     loop {

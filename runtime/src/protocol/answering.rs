@@ -10,6 +10,7 @@
 //! | a permit, and no such output | the report that all is committed, once |
 //! | a commit failed | the next one after a pause, which doubles with each failure |
 //! | commits have failed for longer than the time-out | the job ends, and the output stays pending |
+//! | nothing more was committed by a commit for as long | the job ends: what hangs may never return |
 //!
 //! An operator answers for each epoch once, in order. Output that was staged for an epoch without a
 //! checkpoint is in the answers that follow, until its commit has succeeded.
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::ids::Epoch;
-use crate::protocol::CommitPermit;
+use crate::protocol::{CommitPermit, is_timed_out};
 
 /// The longest pause between two commits that fail.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -43,7 +44,7 @@ pub enum Participants {
 pub struct AnsweringSettings {
     /// The first epoch of the run.
     pub first_epoch: Epoch,
-    /// How long commits may fail.
+    /// How long commits may fail, and how long one may take to commit the next of what it was given.
     pub commit_timeout: Duration,
     /// The pause behind the first commit that fails.
     pub first_pause: Duration,
@@ -80,7 +81,8 @@ pub struct Output<C> {
 
 #[derive(Debug)]
 struct Commits {
-    under_way: bool,
+    /// When the commit that is under way began, or last got on.
+    under_way: Option<Duration>,
     /// All output up to this epoch was reported as committed.
     reported: Epoch,
     retry: Option<Retry>,
@@ -142,7 +144,7 @@ impl<C: Clone + PartialEq> Answering<C> {
                 unfinished: None,
             },
             commits: Commits {
-                under_way: false,
+                under_way: None,
                 reported: Epoch(settings.first_epoch.0.saturating_sub(1)),
                 retry: None,
                 timeout: settings.commit_timeout,
@@ -171,6 +173,12 @@ impl<C: Clone + PartialEq> Answering<C> {
         (self.unanswered.front() == Some(&epoch)).then(|| self.answer(epoch, failure))
     }
 
+    /// The commit that is under way has committed one more, at this time: it does not hang.
+    pub fn commit_got_on(&mut self, at: Duration) {
+        let since = &mut self.commits.under_way;
+        *since = since.map(|since| since.max(at));
+    }
+
     /// Some commits have succeeded, and maybe one has failed.
     ///
     /// # Errors
@@ -183,7 +191,7 @@ impl<C: Clone + PartialEq> Answering<C> {
         now: Duration,
     ) -> Result<Option<AnsweringEffect<C>>> {
         let commits = &mut self.commits;
-        commits.under_way = false;
+        commits.under_way = None;
         self.output
             .committables
             .retain(|pending| !done.contains(pending));
@@ -210,7 +218,11 @@ impl<C: Clone + PartialEq> Answering<C> {
     }
 
     /// What is to be done now, by what the coordinator has decided.
-    pub fn poll(&mut self, now: Duration, decided: &Decided) -> Vec<AnsweringEffect<C>> {
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if a commit hangs.
+    pub fn poll(&mut self, now: Duration, decided: &Decided) -> Result<Vec<AnsweringEffect<C>>> {
         let mut effects = Vec::new();
         while let Some(epoch) = self.unanswered.front().copied()
             && epoch <= decided.aborted
@@ -221,9 +233,9 @@ impl<C: Clone + PartialEq> Answering<C> {
         if let Some(permit) = decided.permit
             && self.participants != Participants::Stage
         {
-            effects.extend(self.commit(now, permit));
+            self.commit(now, permit, &mut effects)?;
         }
-        effects
+        Ok(effects)
     }
 
     /// Answers for every participant.
@@ -239,24 +251,49 @@ impl<C: Clone + PartialEq> Answering<C> {
         AnsweringEffect::Answer(Answer { epoch, stage, sink })
     }
 
-    fn commit(&mut self, now: Duration, permit: CommitPermit) -> Option<AnsweringEffect<C>> {
+    fn commit(
+        &mut self,
+        now: Duration,
+        permit: CommitPermit,
+        effects: &mut Vec<AnsweringEffect<C>>,
+    ) -> Result<()> {
         let commits = &mut self.commits;
-        if commits.under_way {
-            return None;
+        if let Some(since) = commits.under_way {
+            if is_timed_out(now, since, commits.timeout) {
+                return Err(hangs(now.saturating_sub(since)));
+            }
+            effects.push(AnsweringEffect::AskAt(commits.given_up_at(since)));
+            return Ok(());
         }
         let pending = self.output.committables.iter();
         let due = pending.filter(|(epoch, _)| *epoch <= permit.epoch());
         let due: Vec<(Epoch, C)> = due.cloned().collect();
         if due.is_empty() {
-            return (commits.reported < permit.epoch()).then(|| {
+            if commits.reported < permit.epoch() {
                 commits.reported = permit.epoch();
-                AnsweringEffect::ReportCommitted(permit.epoch())
-            });
+                effects.push(AnsweringEffect::ReportCommitted(permit.epoch()));
+            }
+        } else if let Some(retry) = commits.retry.filter(|retry| now < retry.next) {
+            effects.push(AnsweringEffect::AskAt(retry.next));
+        } else {
+            commits.under_way = Some(now);
+            effects.push(AnsweringEffect::Commit(due, permit));
+            // A commit that hangs wakes nobody.
+            effects.push(AnsweringEffect::AskAt(commits.given_up_at(now)));
         }
-        if let Some(retry) = commits.retry.filter(|retry| now < retry.next) {
-            return Some(AnsweringEffect::AskAt(retry.next));
-        }
-        commits.under_way = true;
-        Some(AnsweringEffect::Commit(due, permit))
+        Ok(())
     }
+}
+
+impl Commits {
+    fn given_up_at(&self, since: Duration) -> Duration {
+        since.saturating_add(self.timeout)
+    }
+}
+
+fn hangs(for_so_long: Duration) -> Error {
+    Error::unavailable(format!(
+        "a commit has not got on for {for_so_long:?}: the place of output hangs, and the next run commits what is \
+         not visible by then"
+    ))
 }

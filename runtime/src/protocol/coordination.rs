@@ -18,11 +18,11 @@ use std::time::Duration;
 
 use self::askers::Askers;
 use self::publishing::Publishing;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{Epoch, StageId, SubtaskId, WorkerIndex};
 use crate::protocol::{
     AfterBarrier, Backlog, BarrierPassed, Control, EndOfJob, FailureVerdict, Health, HealthFacts,
-    Judgement, PendingCheckpoint, Report, StageKind, Trigger, TriggerFacts, first_interval,
+    JobEnd, Judgement, PendingCheckpoint, Report, StageKind, Trigger, TriggerFacts, first_interval,
     interval_of, is_timed_out, judge_failures, judge_health, may_trigger,
 };
 use crate::settings::CheckpointSettings;
@@ -50,6 +50,8 @@ pub struct Coordination {
     next_trigger: Option<Duration>,
     pending: BTreeMap<Epoch, PendingCheckpoint>,
     publishing: Option<Publishing>,
+    /// A look at the log is under way.
+    looking: bool,
     /// The last epoch, once it was opened.
     last: Option<Epoch>,
     /// The newest epoch whose checkpoint is complete.
@@ -92,6 +94,7 @@ impl Coordination {
             next_trigger: None,
             pending: BTreeMap::new(),
             publishing: None,
+            looking: false,
             last: None,
             newest: None,
             answered_before: Some(run.first_epoch),
@@ -121,6 +124,7 @@ impl Coordination {
             Heard::AnsweredBefore(epoch) => self.answered_before = epoch,
             Heard::Report(report) => self.reported(report),
             Heard::Published(manifest, outcome) => self.published(now, &manifest, outcome),
+            Heard::LookedAtLog(found) => self.looked_at_log(found),
             Heard::Stop => self.stopping = true,
             // Nothing is triggered behind the last one, which holds whatever was read.
             Heard::CheckpointAsked(asker) => match self.last {
@@ -171,9 +175,15 @@ impl Coordination {
         self.last.is_some_and(done)
     }
 
-    /// Whether there is input that no source has read.
-    pub fn has_unread_input(&self) -> bool {
-        !self.unfinished_sources.is_empty()
+    /// How the job has ended, once its last checkpoint is complete and committed. Before that nothing says what
+    /// may be deleted.
+    pub fn job_end(&self) -> Option<JobEnd> {
+        let end = if self.stopping && !self.unfinished_sources.is_empty() {
+            JobEnd::Cancel
+        } else {
+            JobEnd::Success
+        };
+        self.is_over().then_some(end)
     }
 
     /// Whether the job was asked to stop.
@@ -338,6 +348,22 @@ impl Coordination {
                 self.settings.tolerable_failures,
                 causes.join("; ")
             )));
+        } else if !self.looking {
+            // Whoever publishes nothing never hears from the log that another run has taken over, which may be why
+            // its snapshots fail.
+            self.looking = true;
+            self.actions.push(Action::LookAtLog);
+        }
+    }
+
+    fn looked_at_log(&mut self, found: Result<()>) {
+        self.looking = false;
+        match found {
+            Err(error) if error.kind() == ErrorKind::Fenced && self.life == Life::Running => {
+                self.fail(error);
+            }
+            // A log that cannot be read says nothing; the next failure looks again.
+            Err(_) | Ok(()) => {}
         }
     }
 

@@ -13,7 +13,8 @@
 //!
 //! That takes for granted that the old run knows which slot it last wrote. A create without an answer may have made
 //! *s+1*; the new run, whose claim is then *s+2*, deletes that manifest in time, and the old run finds a
-//! hole where it goes on. So a run that was ever in doubt lists the log behind its create: a slot above its
+//! hole where it goes on. So a run that was ever in doubt lists the log behind its create; and so does each where the
+//! storage repeats a create by itself, since there a create that was answered may be the second one. A slot above its
 //! own is a claim, which was there before the hole was, and the run ends `Fenced` all the same. What it has made in
 //! the hole, or what a request that was long given up makes there later, is no checkpoint: its epoch is above what
 //! the claim behind it knew of ([`LogView::leave_out_latecomers`]).
@@ -24,6 +25,10 @@
 //! cleanup that made the hole kept the newest manifest of its time, which stands above the
 //! hole, and no later cleanup runs, because a run lists the log before it deletes and stops at
 //! any slot it does not know ([`may_delete`]).
+//!
+//! A process whose run begins anew claims the log once more, and must not fence whoever has claimed it meanwhile:
+//! it looks whose the last slot is each time before it tries ([`Claimant`](crate::protocol::Claimant)). Had another
+//! claim come between the look and the create, the slot would be taken, and it looks again.
 
 #[cfg(test)]
 mod tests;
@@ -143,7 +148,7 @@ impl Slot {
     }
 
     /// The greatest generation that the slot may be of.
-    fn greatest_generation(&self) -> Generation {
+    pub(super) fn greatest_generation(&self) -> Generation {
         match &self.content {
             SlotContent::Claim(claim) => claim.generation,
             SlotContent::Manifest(manifest) => manifest.generation,

@@ -11,6 +11,7 @@
 //! | is the job well? | [`judge_health`] |
 //! | does a run that failed begin again? | [`may_restart`] |
 //! | was a slot of the log written by us? | [`judge_occupant`] |
+//! | may a process claim the log once more? | [`Claimant`] |
 //! | what may become visible? | [`CommitPermit`] |
 //! | which checkpoint does a job start from? | [`choose_checkpoint`] |
 //! | does its state fit this flow? | [`compare_plans`], [`may_restore`] |
@@ -20,6 +21,7 @@
 mod ack;
 mod answering;
 mod catalogue;
+mod claimant;
 mod commit;
 mod coordination;
 mod health;
@@ -41,6 +43,7 @@ pub use answering::{
     SnapshotOutcome,
 };
 pub use catalogue::{StateFile, catalogue, files_of};
+pub use claimant::Claimant;
 pub use commit::CommitPermit;
 pub use coordination::{Action, Asker, Coordination, Heard, Notice, PublicationOutcome, RunFacts};
 pub use health::{Health, HealthFacts, judge_health};

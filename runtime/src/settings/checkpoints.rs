@@ -24,7 +24,7 @@ pub struct CheckpointSettings {
     pub on_success: AtEnd,
     /// What becomes of the checkpoints when the job is asked to stop. Default: they are kept.
     pub on_cancel: AtEnd,
-    /// How long a failing commit is retried before the run ends. Default 1 min.
+    /// How long a failing commit is retried before the run ends, and how long one may hang. Default 1 min.
     pub commit_timeout: Duration,
     /// What a checkpoint promises. Default: exactly once.
     pub mode: CheckpointMode,

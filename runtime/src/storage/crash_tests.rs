@@ -17,7 +17,7 @@ use crate::protocol::{
     SubtaskSnapshot, Verification, plan_cleanup,
 };
 use crate::storage::log::{
-    ClaimRequest, Claimed, LogWriter, Publication, claim, list_state, read_log,
+    ClaimRequest, Claimed, LogWriter, Publication, claim, list_state, new_claimant, read_log,
 };
 use crate::storage::snapshots::{SnapshotPart, read_snapshot, verify, write_snapshot};
 use crate::storage::{FaultyDisk, LocalStorage, cleanup};
@@ -47,7 +47,7 @@ fn run(disk: &FaultyDisk, promised: &mut Promised) -> Result<()> {
     let Claimed {
         next_epoch,
         mut writer,
-    } = claim(storage, &request)?;
+    } = claim(storage, &request, &mut new_claimant())?;
     assert!(
         promised.generation < Some(writer.generation()),
         "generations grow"
@@ -248,7 +248,8 @@ fn the_same_run_works_on_a_real_disk() {
         fresh: false,
         started_unix_ms: 0,
     };
-    let mut first = claim(Arc::new(open()), &request).expect("claimed").writer;
+    let claim = || claim(Arc::new(open()), &request, &mut new_claimant()).expect("claimed");
+    let mut first = claim().writer;
     for epoch in 1..=3 {
         let refs = vec![write_state(&first, Epoch(epoch)).expect("written")];
         let snapshots = vec![SubtaskSnapshot {
@@ -264,7 +265,7 @@ fn the_same_run_works_on_a_real_disk() {
         assert!(matches!(publication, Publication::Published { .. }));
         clean_up(&mut first).expect("cleaned");
     }
-    let Claimed { next_epoch, writer } = claim(Arc::new(open()), &request).expect("claimed");
+    let Claimed { next_epoch, writer } = claim();
     assert_eq!((writer.generation(), next_epoch), (Generation(2), Epoch(4)));
     let (_, newest) = writer
         .log()

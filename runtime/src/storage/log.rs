@@ -3,6 +3,7 @@
 //! Why this fences old runs without a clock or a lock is proved in [`crate::protocol::log`]. Here
 //! are the bytes: what a create said, what is read back; the conclusions are protocol's.
 
+mod claiming;
 mod codec;
 #[cfg(test)]
 mod tests;
@@ -13,17 +14,14 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation};
 use crate::protocol::{
-    Claim, LogView, Manifest, Occupant, Slot, SlotAuthor, SlotContent, SlotNumber, SlotRole,
-    StateObject, claim_counts, judge_occupant, may_claim, may_delete,
+    LogView, Manifest, Occupant, Slot, SlotAuthor, SlotContent, SlotNumber, SlotRole, StateObject,
+    judge_occupant, may_delete,
 };
 use crate::storage::names;
-use crate::storage::nonce::fresh_nonce;
 use crate::storage::objects::{CheckpointStorage, Creation};
 
+pub use claiming::{ClaimRequest, Claimed, claim, new_claimant};
 pub use codec::{decode_slot, encode_claim, encode_manifest};
-
-/// How often a claim starts again because another run took the slot.
-const MAX_CLAIM_ATTEMPTS: usize = 100;
 
 /// How often a create is repeated whose outcome is unknown.
 const MAX_CREATE_ATTEMPTS: usize = 2;
@@ -47,6 +45,15 @@ pub fn read_log(storage: &dyn CheckpointStorage) -> Result<LogView> {
     Ok(LogView { slots })
 }
 
+/// Whether nobody has ever claimed the log: claims are never deleted.
+///
+/// # Errors
+///
+/// `Unavailable` if the storage does not answer.
+pub fn is_unclaimed(storage: &dyn CheckpointStorage) -> Result<bool> {
+    Ok(list_slots(storage)?.is_empty())
+}
+
 /// The state objects that are there, by name.
 ///
 /// # Errors
@@ -66,88 +73,6 @@ fn list_slots(storage: &dyn CheckpointStorage) -> Result<BTreeSet<SlotNumber>> {
         .iter()
         .filter_map(|name| names::parse_slot(name))
         .collect())
-}
-
-/// A claimed generation: the right to go on with the log.
-#[derive(Debug)]
-pub struct Claimed {
-    /// The first epoch that this run may close.
-    pub next_epoch: Epoch,
-    /// The writer of this generation.
-    pub writer: LogWriter,
-}
-
-/// A run that wants to be the newest generation of its job.
-#[derive(Clone, Copy, Debug)]
-pub struct ClaimRequest<'a> {
-    /// The job's name.
-    pub job: &'a str,
-    /// Whether the run starts anew (`--fresh`).
-    pub fresh: bool,
-    /// The time, for people.
-    pub started_unix_ms: u64,
-}
-
-/// Claims the next generation of a job, which fences all older ones.
-///
-/// # Errors
-///
-/// `Invalid` if the directory belongs to another job, `Unavailable` if the storage does not answer.
-pub fn claim(storage: Arc<dyn CheckpointStorage>, request: &ClaimRequest<'_>) -> Result<Claimed> {
-    let ClaimRequest {
-        job,
-        fresh,
-        started_unix_ms,
-    } = *request;
-    for _ in 0..MAX_CLAIM_ATTEMPTS {
-        let log = read_log(&*storage)?;
-        may_claim(&log, job, &storage.place())?;
-        let objects = list_state(&*storage)?;
-        let (known_epoch, next_epoch) = (log.known_epoch(&objects), log.next_epoch(&objects));
-        let claim = Claim {
-            job: job.to_owned(),
-            generation: log.next_generation(),
-            nonce: fresh_nonce(),
-            known_epoch,
-            fresh,
-            started_unix_ms,
-        };
-        let mine = SlotAuthor {
-            generation: claim.generation,
-            nonce: claim.nonce,
-            epoch: known_epoch,
-            role: SlotRole::Claim,
-        };
-        let slot = log.next_slot();
-        match create_slot(&*storage, slot, &mine, &encode_claim(&claim))?.occupant {
-            Occupant::Own => {}
-            Occupant::OwnEarlier(_) | Occupant::Other(_) => continue,
-        }
-        // A claim in a hole that retention left is worth nothing: try again at the end.
-        if !claim_counts(slot, &list_slots(&*storage)?) {
-            continue;
-        }
-        // Read again: the former run may have cleaned up between the first reading and the claim.
-        let mut log = read_log(&*storage)?;
-        log.slots.retain(|found| found.number <= slot);
-        let known = log.slots.iter().map(|slot| slot.number).collect();
-        log.leave_out_latecomers();
-        let writer = LogWriter {
-            storage,
-            job: job.to_owned(),
-            author: mine,
-            next: slot.next(),
-            known,
-            log,
-            left: BTreeSet::new(),
-            unknown: Vec::new(),
-        };
-        return Ok(Claimed { next_epoch, writer });
-    }
-    Err(Error::unavailable(format!(
-        "other runs of the job `{job}` keep starting on {}: the log could not be claimed",
-        storage.place()
-    )))
 }
 
 /// What came of a publication.
@@ -272,7 +197,8 @@ impl LogWriter {
     /// run, and a newer run has deleted what it made. That run's claim stands above the hole, always.
     fn create(&self, slot: SlotNumber, mine: &SlotAuthor, bytes: &[u8]) -> Result<Occupant> {
         let Attempted { occupant, attempts } = create_slot(&*self.storage, slot, mine, bytes)?;
-        let is_in_doubt = attempts > 1 || !self.unknown.is_empty();
+        let is_in_doubt =
+            attempts > 1 || !self.unknown.is_empty() || self.storage.repeats_creates();
         if is_in_doubt
             && let Some(above) = list_slots(&*self.storage)?.range(slot.next()..).next_back()
         {
@@ -284,7 +210,7 @@ impl LogWriter {
         Ok(occupant)
     }
 
-    /// Whether no other run has claimed behind this one, which has published nothing yet.
+    /// Whether no other run has claimed behind this one.
     ///
     /// # Errors
     ///
@@ -292,8 +218,14 @@ impl LogWriter {
     pub fn check_not_overtaken(&self) -> Result<()> {
         let listed = list_slots(&*self.storage)?;
         // A claim in a hole below is none: whoever made it tries again at the end.
-        let above = listed.range(self.next..).next();
-        above.map_or(Ok(()), |slot| Err(self.fenced(*slot)))
+        let Some(&above) = listed.range(self.next..).next_back() else {
+            return Ok(());
+        };
+        // A publication without an answer may have made the next slot.
+        if above == self.next && !self.unknown.is_empty() && self.is_own(above)? {
+            return Ok(());
+        }
+        Err(self.fenced(above))
     }
 
     /// Whether this run is still the newest, by a fresh list of the log.

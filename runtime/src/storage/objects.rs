@@ -55,6 +55,12 @@ pub trait CheckpointStorage: fmt::Debug + Send + Sync {
         Ok(false)
     }
 
+    /// Whether one call of `create` may make more than one request: that it says `Created` may then be the answer to
+    /// a second one, and the name free again because somebody has deleted what the first one made.
+    fn repeats_creates(&self) -> bool {
+        false
+    }
+
     /// The place, for messages.
     fn place(&self) -> String;
 }

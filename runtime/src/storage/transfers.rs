@@ -11,7 +11,8 @@ const SMALLEST_PART: usize = 5 << 20;
 pub struct TransferLimits {
     /// The most objects, or parts of objects, that are on their way at a time. Default 16.
     pub requests: usize,
-    /// The most bytes that are on their way at a time; one larger than that travels alone. Default 64 MiB.
+    /// The most bytes that are on their way at a time, or have arrived and wait for the part before them; one larger
+    /// than that travels alone. Default 64 MiB.
     pub bytes: usize,
     /// Objects above this size travel in parts of this size. Default 8 MiB, at least 5 MiB.
     pub part_bytes: usize,

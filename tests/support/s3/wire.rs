@@ -65,11 +65,15 @@ struct Plan {
     script: Vec<(Operation, Fault)>,
     random: Option<Random>,
     ignores_conditions: bool,
+    /// What happens between the effect of the next create and its answer, which says that it failed.
+    meanwhile: Option<Meanwhile>,
     begun: BTreeMap<Operation, u64>,
     effects: BTreeMap<Operation, u64>,
     uploads: Traffic,
     most: Traffic,
 }
+
+type Meanwhile = Box<dyn FnOnce() + Send>;
 
 /// Objects and parts that are on their way to the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,6 +148,11 @@ impl Wire {
         self.plan().ignores_conditions = true;
     }
 
+    /// The next create takes effect and is answered with 500, and before that answer this happens.
+    pub fn fail_the_next_create_behind(&self, meanwhile: impl FnOnce() + Send + 'static) {
+        self.plan().meanwhile = Some(Box::new(meanwhile));
+    }
+
     /// How many requests of this kind have begun.
     pub fn begun(&self, operation: Operation) -> u64 {
         self.plan().begun.get(&operation).copied().unwrap_or(0)
@@ -199,6 +208,15 @@ impl Wire {
         };
         *self.plan().effects.entry(operation).or_default() += 1;
         self.took_effect.notify_all();
+        let meanwhile = match operation {
+            Operation::Create => self.plan().meanwhile.take(),
+            _ => None,
+        };
+        if let Some(meanwhile) = meanwhile {
+            // It may wait for other requests, which this thread serves.
+            let _ = tokio::task::spawn_blocking(meanwhile).await;
+            return Ok(refusal(500));
+        }
         if self.plan().ignores_conditions && response.status() == 412 {
             return Ok(written_over());
         }

@@ -18,7 +18,7 @@ use crate::state::{
     ClearState as _, Context, KeyedLogic, ListState, MapState, Process, SnapshotScope, StateStore,
     Timer, ValueState, list_state, map_state, value_state,
 };
-use crate::storage::log::{ClaimRequest, Publication, claim};
+use crate::storage::log::{ClaimRequest, Publication, claim, new_claimant};
 use crate::storage::{CheckpointStorage, Creation, MemoryStorage};
 
 type View<'a, 's> = (
@@ -142,7 +142,8 @@ impl<L: KeyedLogic<In = Rec<Keyed<u64>, Timed, Op>>> Stage<L> {
             fresh: false,
             started_unix_ms: 0,
         };
-        let mut writer = claim(storage, &request).expect("memory answers").writer;
+        let claimed = claim(storage, &request, &mut new_claimant());
+        let mut writer = claimed.expect("memory answers").writer;
         let stage = PlanStage {
             id: StageId::new("stage"),
             operation: "process".to_owned(),

@@ -3,10 +3,12 @@ use std::sync::{Mutex, MutexGuard};
 use super::*;
 use crate::clock::Clock;
 use crate::connector::{Committer, OutputFacts};
+use crate::error::ErrorKind;
 use crate::ids::{Generation, SubtaskId};
 use crate::protocol::testing::bare_manifest;
-use crate::protocol::{SlotNumber, SnapshotKind, SubtaskSnapshot};
-use crate::storage::FaultyDisk;
+use crate::protocol::{SlotNumber, SnapshotKind, StoredPlan, SubtaskSnapshot};
+use crate::storage::log::{Publication, new_claimant};
+use crate::storage::{FaultyDisk, MemoryStorage};
 
 /// Where output goes. An older run, which has a permit for all that is staged, wakes up before one of the
 /// steps of the new run, and commits what it still finds.
@@ -148,4 +150,110 @@ fn what_an_old_run_commits_while_a_new_one_falls_back_is_taken_back() {
             "the old run woke up at {old_run_wakes_at}"
         );
     }
+}
+
+/// A sink with output of the job. While it is looked at, another run may begin, do its work and make that output.
+struct Beside {
+    storage: Arc<MemoryStorage>,
+    runs: bool,
+}
+
+impl Beside {
+    /// Another run of the job, up to its first checkpoint.
+    fn run(&self) {
+        let storage: Arc<dyn CheckpointStorage> = self.storage.clone();
+        let request = ClaimRequest {
+            job: "job",
+            fresh: false,
+            started_unix_ms: 0,
+        };
+        let claimed = claim(storage, &request, &mut new_claimant());
+        let mut writer = claimed.expect("memory answers").writer;
+        let manifest = Manifest {
+            nonce: writer.nonce(),
+            ..bare_manifest(1, 1)
+        };
+        let published = writer.publish(&manifest).expect("memory answers");
+        assert!(matches!(published, Publication::Published { .. }));
+    }
+}
+
+impl Transactional for Beside {
+    fn inspect(&self, _: &SinkContext) -> Result<OutputFacts> {
+        if self.runs && is_unclaimed(&*self.storage)? {
+            self.run();
+        }
+        Ok(OutputFacts {
+            place: "out".to_owned(),
+            visible: 1,
+            newest_epoch: Some(Epoch(1)),
+        })
+    }
+
+    fn take_back(&self, _: &SinkContext, _: Epoch) -> Result<()> {
+        Ok(())
+    }
+
+    fn clear(&self, _: &SinkContext) -> Result<()> {
+        unreachable!("nobody starts afresh")
+    }
+
+    fn discard_staged(&self, _: &SinkContext, _: &[Committable], _: &[Vec<u8>]) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(&self, _: &SinkContext, _: &[u8]) -> Result<Vec<Committable>> {
+        unreachable!("nothing is unfinished")
+    }
+
+    fn committer(&self, _: &SinkContext) -> Arc<dyn Committer> {
+        Arc::new(Nothing)
+    }
+}
+
+struct Nothing;
+
+impl Committer for Nothing {
+    fn commit(&self, _: &CommitPermit, _: &Committable) -> Result<()> {
+        unreachable!("nothing is staged")
+    }
+}
+
+fn start_beside(runs: bool) -> (Result<Recovered>, Arc<MemoryStorage>) {
+    let storage = Arc::new(MemoryStorage::new());
+    let sink = Beside {
+        storage: Arc::clone(&storage),
+        runs,
+    };
+    let blueprint = Blueprint {
+        plan: StoredPlan::default(),
+        sources: Vec::new(),
+        sinks: vec![(StageId::new("out"), Arc::new(sink))],
+        errors: Vec::new(),
+    };
+    let begin = Beginning {
+        job: &Arc::from("job"),
+        blueprint: &blueprint,
+        options: &Options::new(),
+        environment: &Environment::default(),
+        worker_count: 1,
+    };
+    let recovered = recover(begin, &mut new_claimant(), storage.clone());
+    (recovered, storage)
+}
+
+#[test]
+fn a_start_in_an_empty_place_beside_output_of_the_job_is_refused_and_claims_nothing() {
+    let (refused, storage) = start_beside(false);
+    let error = refused.err().expect("the place is mistyped");
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    assert!(is_unclaimed(&*storage).expect("memory answers"));
+}
+
+/// The simulation's seed 24: a run saw an empty log and slept, another one did the whole job, and the first one took
+/// its output for that of a job whose checkpoints are elsewhere.
+#[test]
+fn a_start_beside_another_run_is_not_refused_for_its_output() {
+    let (recovered, _) = start_beside(true);
+    assert_eq!(recovered.expect("it goes on").from, Some(Epoch(1)));
 }

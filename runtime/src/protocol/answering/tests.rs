@@ -65,12 +65,29 @@ fn permitted(epoch: u64) -> Decided {
     }
 }
 
-/// The committables that the only effect has committed.
+fn polled(operator: &mut Operator, now: Duration, decided: &Decided) -> Vec<Effect> {
+    operator.poll(now, decided).expect("no commit hangs")
+}
+
+/// The committables that a commit was begun of, which is looked after until it would be given up.
 fn commits(effects: &[Effect]) -> Vec<&'static str> {
     match effects {
-        [AnsweringEffect::Commit(due, _)] => due.iter().map(|(_, c)| *c).collect(),
+        [AnsweringEffect::Commit(due, _), AnsweringEffect::AskAt(_)] => {
+            due.iter().map(|(_, c)| *c).collect()
+        }
         other => panic!("{other:?} is no commit"),
     }
+}
+
+/// A sink with this output, of which a commit begins at once.
+fn committing(committables: &[&'static str]) -> Operator {
+    let mut sink = operator(Participants::Sink);
+    let _ = sink.took_snapshot(stored(1, Some(committables)));
+    assert_eq!(
+        commits(&polled(&mut sink, millis(0), &permitted(1))),
+        committables
+    );
+    sink
 }
 
 fn unavailable() -> Result<()> {
@@ -92,7 +109,11 @@ fn a_stored_snapshot_is_answered_for_each_participant() {
     let answer = answered(both.took_snapshot(stored(1, Some(&["a"]))));
     assert_eq!(answer.stage, Some(Ok(())));
     assert_eq!(answer.sink, Some(Ok(output(&[(1, "a")]))));
-    assert_eq!(both.poll(millis(0), &aborted(1)), [], "once is enough");
+    assert_eq!(
+        polled(&mut both, millis(0), &aborted(1)),
+        [],
+        "once is enough"
+    );
 }
 
 #[test]
@@ -108,7 +129,7 @@ fn what_was_given_up_is_answered_at_once_and_in_order() {
     let mut both = operator(Participants::StageAndSink);
     both.owe(Epoch(2));
     both.owe(Epoch(3));
-    let effects = both.poll(millis(0), &aborted(2));
+    let effects = polled(&mut both, millis(0), &aborted(2));
     let epochs: Vec<u64> = effects
         .into_iter()
         .map(|effect| {
@@ -119,9 +140,9 @@ fn what_was_given_up_is_answered_at_once_and_in_order() {
         })
         .collect();
     assert_eq!(epochs, [1, 2]);
-    assert_eq!(both.poll(millis(0), &aborted(2)), []);
+    assert_eq!(polled(&mut both, millis(0), &aborted(2)), []);
     let mut sink = operator(Participants::Sink);
-    let answer = answered(sink.poll(millis(0), &aborted(1)).pop());
+    let answer = answered(polled(&mut sink, millis(0), &aborted(1)).pop());
     assert!(
         matches!(answer.sink, Some(Err(_))),
         "it does not know yet what it holds"
@@ -132,7 +153,7 @@ fn what_was_given_up_is_answered_at_once_and_in_order() {
 fn a_snapshot_behind_its_answer_gives_no_second_one_and_its_output_is_in_the_next() {
     let mut both = operator(Participants::StageAndSink);
     both.owe(Epoch(2));
-    let _ = both.poll(millis(0), &aborted(1));
+    let _ = polled(&mut both, millis(0), &aborted(1));
     assert_eq!(both.took_snapshot(stored(1, Some(&["a"]))), None);
     let answer = answered(both.took_snapshot(stored(2, Some(&["b"]))));
     assert_eq!(answer.epoch, Epoch(2));
@@ -156,51 +177,63 @@ fn a_permit_commits_what_is_pending_up_to_its_epoch_one_commit_at_a_time() {
     let mut sink = operator(Participants::Sink);
     sink.owe(Epoch(2));
     assert_eq!(
-        sink.poll(millis(0), &Decided::default()),
+        polled(&mut sink, millis(0), &Decided::default()),
         [],
         "without a permit"
     );
     let _ = sink.took_snapshot(stored(1, Some(&["a", "b"])));
     let _ = sink.took_snapshot(stored(2, Some(&["c"])));
-    assert_eq!(commits(&sink.poll(millis(0), &permitted(1))), ["a", "b"]);
-    assert_eq!(sink.poll(millis(1), &permitted(2)), [], "one is under way");
+    assert_eq!(
+        commits(&polled(&mut sink, millis(0), &permitted(1))),
+        ["a", "b"]
+    );
+    let wait = [AnsweringEffect::AskAt(millis(10_000))];
+    assert_eq!(
+        polled(&mut sink, millis(1), &permitted(2)),
+        wait,
+        "one is under way"
+    );
     let done = [(Epoch(1), "a"), (Epoch(1), "b")];
     assert_eq!(
         sink.committed(&done, Ok(()), millis(2)).expect("well"),
         None
     );
-    assert_eq!(commits(&sink.poll(millis(2), &permitted(2))), ["c"]);
+    assert_eq!(commits(&polled(&mut sink, millis(2), &permitted(2))), ["c"]);
 }
 
 #[test]
 fn that_all_is_committed_is_reported_once_for_each_permit_and_not_before() {
     let mut sink = operator(Participants::Sink);
     let _ = sink.took_snapshot(stored(1, Some(&["a"])));
-    assert_eq!(commits(&sink.poll(millis(0), &permitted(1))), ["a"]);
-    assert_eq!(sink.poll(millis(1), &permitted(1)), []);
+    assert_eq!(commits(&polled(&mut sink, millis(0), &permitted(1))), ["a"]);
+    let wait = [AnsweringEffect::AskAt(millis(10_000))];
+    assert_eq!(polled(&mut sink, millis(1), &permitted(1)), wait);
     let done = [(Epoch(1), "a")];
     assert_eq!(
         sink.committed(&done, Ok(()), millis(2)).expect("well"),
         None
     );
     let report = AnsweringEffect::ReportCommitted(Epoch(1));
-    assert_eq!(sink.poll(millis(2), &permitted(1)), [report]);
-    assert_eq!(sink.poll(millis(3), &permitted(1)), []);
+    assert_eq!(polled(&mut sink, millis(2), &permitted(1)), [report]);
+    assert_eq!(polled(&mut sink, millis(3), &permitted(1)), []);
     let report = AnsweringEffect::ReportCommitted(Epoch(2));
-    assert_eq!(sink.poll(millis(4), &permitted(2)), [report]);
+    assert_eq!(polled(&mut sink, millis(4), &permitted(2)), [report]);
 }
 
 #[test]
 fn a_stage_without_a_sink_commits_and_reports_nothing() {
     let mut stage = operator(Participants::Stage);
-    assert_eq!(stage.poll(millis(0), &permitted(1)), []);
+    assert_eq!(polled(&mut stage, millis(0), &permitted(1)), []);
 }
 
 #[test]
 fn a_commit_that_failed_is_tried_again_behind_a_pause_that_doubles() {
     let mut sink = operator(Participants::Sink);
     let _ = sink.took_snapshot(stored(1, Some(&["a", "b"])));
-    assert_eq!(commits(&sink.poll(millis(0), &permitted(1))), ["a", "b"]);
+    assert_eq!(
+        commits(&polled(&mut sink, millis(0), &permitted(1))),
+        ["a", "b"]
+    );
     let done = [(Epoch(1), "a")];
     let again = sink.committed(&done, unavailable(), millis(100));
     assert_eq!(
@@ -208,9 +241,9 @@ fn a_commit_that_failed_is_tried_again_behind_a_pause_that_doubles() {
         Some(AnsweringEffect::AskAt(millis(120)))
     );
     let wait = [AnsweringEffect::AskAt(millis(120))];
-    assert_eq!(sink.poll(millis(119), &permitted(1)), wait);
+    assert_eq!(polled(&mut sink, millis(119), &permitted(1)), wait);
     assert_eq!(
-        commits(&sink.poll(millis(120), &permitted(1))),
+        commits(&polled(&mut sink, millis(120), &permitted(1))),
         ["b"],
         "the rest"
     );
@@ -220,7 +253,10 @@ fn a_commit_that_failed_is_tried_again_behind_a_pause_that_doubles() {
         Some(AnsweringEffect::AskAt(millis(240)))
     );
     // A success ends the count.
-    assert_eq!(commits(&sink.poll(millis(240), &permitted(1))), ["b"]);
+    assert_eq!(
+        commits(&polled(&mut sink, millis(240), &permitted(1))),
+        ["b"]
+    );
     let done = [(Epoch(1), "b")];
     assert_eq!(
         sink.committed(&done, Ok(()), millis(250)).expect("well"),
@@ -228,7 +264,10 @@ fn a_commit_that_failed_is_tried_again_behind_a_pause_that_doubles() {
     );
     sink.owe(Epoch(2));
     let _ = sink.took_snapshot(stored(2, Some(&["c"])));
-    assert_eq!(commits(&sink.poll(millis(260), &permitted(2))), ["c"]);
+    assert_eq!(
+        commits(&polled(&mut sink, millis(260), &permitted(2))),
+        ["c"]
+    );
     let again = sink.committed(&[], unavailable(), millis(300));
     assert_eq!(
         again.expect("the first"),
@@ -242,7 +281,7 @@ fn commits_that_fail_for_too_long_end_the_job_and_the_output_stays_pending() {
     let _ = sink.took_snapshot(stored(1, Some(&["a"])));
     let mut now = millis(0);
     let error = loop {
-        assert_eq!(commits(&sink.poll(now, &permitted(1))), ["a"]);
+        assert_eq!(commits(&polled(&mut sink, now, &permitted(1))), ["a"]);
         match sink.committed(&[], unavailable(), now) {
             Ok(Some(AnsweringEffect::AskAt(next))) => {
                 assert!(next <= now + LONGEST_PAUSE);
@@ -257,4 +296,43 @@ fn commits_that_fail_for_too_long_end_the_job_and_the_output_stays_pending() {
     sink.owe(Epoch(2));
     let answer = answered(sink.took_snapshot(stored(2, Some(&[]))));
     assert_eq!(answer.sink, Some(Ok(output(&[(1, "a")]))));
+}
+
+/// A rename that hangs returns no error: its output was invisible for good while the job called itself healthy.
+#[test]
+fn a_commit_that_hangs_is_given_up_at_the_time_that_was_asked_for() {
+    let mut sink = committing(&["a"]);
+    let at = SETTINGS.commit_timeout;
+    let just_before = at.saturating_sub(millis(1));
+    let wait = [AnsweringEffect::AskAt(at)];
+    assert_eq!(polled(&mut sink, just_before, &permitted(1)), wait);
+    let error = sink.poll(at, &permitted(1)).expect_err("it hangs");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(
+        error.message().contains("has not got on for 10s"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_commit_that_is_slow_is_not_given_up_while_it_gets_on() {
+    let mut sink = committing(&["a", "b", "c"]);
+    for second in [9_u64, 18, 27] {
+        sink.commit_got_on(millis(1_000 * second));
+        let at = millis(1_000 * second + 9_999);
+        let wait = [AnsweringEffect::AskAt(millis(1_000 * second + 10_000))];
+        assert_eq!(polled(&mut sink, at, &permitted(1)), wait);
+    }
+    sink.poll(millis(37_000), &permitted(1))
+        .expect_err("it hangs in the end");
+}
+
+#[test]
+fn a_commit_that_returns_late_is_none_that_hangs() {
+    let mut sink = committing(&["a"]);
+    let done = [(Epoch(1), "a")];
+    let late = SETTINGS.commit_timeout * 2;
+    assert_eq!(sink.committed(&done, Ok(()), late).expect("well"), None);
+    let report = AnsweringEffect::ReportCommitted(Epoch(1));
+    assert_eq!(polled(&mut sink, late, &permitted(1)), [report]);
 }

@@ -45,6 +45,8 @@ pub enum Heard {
     Report(Report),
     /// What came of an [`Action::Publish`].
     Published(Box<Manifest>, PublicationOutcome),
+    /// What came of an [`Action::LookAtLog`]: `Fenced` if another run has taken over.
+    LookedAtLog(Result<()>),
     /// The job is to stop.
     Stop,
     /// Somebody wants a checkpoint now.
@@ -72,6 +74,8 @@ pub enum Action {
     Send(Control),
     /// Publish this manifest, and report the outcome. There is never more than one under way.
     Publish(Box<Manifest>),
+    /// See whether another run has taken over, and report it. There is never more than one look under way.
+    LookAtLog,
     /// Tell somebody who asked for a checkpoint what became of it: complete with its output
     /// visible, or failed.
     Answer(Asker, Result<Epoch>),

@@ -1,3 +1,4 @@
+mod again;
 mod doubt;
 
 use std::sync::Mutex;
@@ -14,9 +15,12 @@ const REQUEST: ClaimRequest<'_> = ClaimRequest {
 };
 
 fn claimed(storage: &Arc<dyn CheckpointStorage>) -> LogWriter {
-    claim(Arc::clone(storage), &REQUEST)
-        .expect("nothing else runs")
-        .writer
+    claim_anew(storage).expect("nothing else runs").writer
+}
+
+/// A claim of a process that has claimed nothing before.
+fn claim_anew(storage: &Arc<dyn CheckpointStorage>) -> Result<Claimed> {
+    claim(Arc::clone(storage), &REQUEST, &mut new_claimant())
 }
 
 fn memory() -> Arc<dyn CheckpointStorage> {
@@ -46,9 +50,10 @@ fn slots(storage: &Arc<dyn CheckpointStorage>) -> Vec<u64> {
 
 type Script = Box<dyn FnOnce() -> Result<()> + Send>;
 
-/// Storage in memory that runs a script, once, just before or after a create.
+/// Storage in memory that runs a script, once, just before or after a create, or before a read.
 struct Interrupted {
     inner: MemoryStorage,
+    reading: Mutex<Option<Script>>,
     before: Mutex<Option<Script>>,
     after: Mutex<Option<Script>>,
 }
@@ -63,6 +68,7 @@ impl Interrupted {
     fn new(inner: &MemoryStorage) -> Arc<Self> {
         Arc::new(Self {
             inner: inner.clone(),
+            reading: Mutex::default(),
             before: Mutex::default(),
             after: Mutex::default(),
         })
@@ -71,6 +77,10 @@ impl Interrupted {
     fn run(script: &Mutex<Option<Script>>) -> Result<()> {
         let script = script.lock().expect("no script panics").take();
         script.map_or(Ok(()), |script| script())
+    }
+
+    fn reading(&self, script: impl FnOnce() -> Result<()> + Send + 'static) {
+        *self.reading.lock().expect("no script panics") = Some(Box::new(script));
     }
 
     fn before(&self, script: impl FnOnce() -> Result<()> + Send + 'static) {
@@ -93,6 +103,7 @@ impl CheckpointStorage for Interrupted {
         self.inner.write(name, bytes)
     }
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        Self::run(&self.reading)?;
         self.inner.read(name)
     }
     fn list(&self, dir: &str) -> Result<Vec<String>> {
@@ -122,7 +133,7 @@ fn what_was_published_is_read_by_the_next_run_which_counts_on() {
             slot: SlotNumber(2)
         }
     );
-    let next = claim(Arc::clone(&storage), &REQUEST).expect("nothing else runs");
+    let next = claim_anew(&storage).expect("nothing else runs");
     assert_eq!(
         (next.writer.generation(), next.next_epoch),
         (Generation(2), Epoch(5))
@@ -200,7 +211,9 @@ fn a_claim_that_races_with_a_publication_comes_behind_it() {
         *seen.lock().expect("no panic") = Some(old);
         Ok(())
     });
-    let new = claim(racing, &REQUEST).expect("claimed").writer;
+    let new = claim(racing, &REQUEST, &mut new_claimant())
+        .expect("claimed")
+        .writer;
     assert_eq!(
         new.log().manifests_newest_first().count(),
         1,
@@ -226,7 +239,9 @@ fn of_two_runs_that_claim_at_once_the_later_slot_is_the_newer_generation() {
         *seen.lock().expect("no panic") = Some(claimed(&same));
         Ok(())
     });
-    let mut late = claim(racing, &REQUEST).expect("claimed").writer;
+    let mut late = claim(racing, &REQUEST, &mut new_claimant())
+        .expect("claimed")
+        .writer;
     let mut early = other.lock().expect("no panic").take().expect("it ran");
     assert_eq!(
         (early.generation(), late.generation()),
@@ -261,7 +276,9 @@ fn a_claim_that_lands_in_a_hole_is_repeated_at_the_end_and_stops_the_other_run()
         *seen.lock().expect("no panic") = Some(old);
         Ok(())
     });
-    let mut new = claim(racing, &REQUEST).expect("claimed").writer;
+    let mut new = claim(racing, &REQUEST, &mut new_claimant())
+        .expect("claimed")
+        .writer;
     assert_eq!(
         slots(&storage),
         [0, 1, 3, 4],
@@ -331,7 +348,7 @@ fn a_damaged_slot_is_classified_and_never_written_over() {
         }
         other => panic!("{other:?}"),
     }
-    let next = claim(Arc::clone(&storage), &REQUEST).expect("claimed");
+    let next = claim_anew(&storage).expect("claimed");
     assert_eq!(next.next_epoch, Epoch(8), "above the damaged one");
     assert_eq!(slots(&storage), [0, 1, 2]);
 }
@@ -344,7 +361,8 @@ fn the_directory_of_another_job_is_left_alone() {
         job: "other",
         ..REQUEST
     };
-    let error = claim(Arc::clone(&storage), &other).expect_err("another job's");
+    let error =
+        claim(Arc::clone(&storage), &other, &mut new_claimant()).expect_err("another job's");
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert_eq!(slots(&storage), [0]);
 }

@@ -1,4 +1,5 @@
-//! The gate through which all objects of a process travel (invariant 11).
+//! The gate through which all objects of a process travel (invariant 11). What was read has its pass until it is
+//! consumed.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -38,21 +39,38 @@ impl Gate {
 
     /// Waits until these bytes may travel. More than may ever be on their way travel alone.
     ///
-    /// It waits for requests only, each of which has a time-out, and never holds a pass meanwhile.
+    /// Whoever waits here must hold no pass: it waits for requests, each of which has a time-out, and for those who
+    /// consume what has arrived, who must not wait for it in turn.
     pub(super) fn enter(self: &Arc<Self>, bytes: usize, limits: &TransferLimits) -> Pass {
         let bytes = bytes.min(limits.bytes);
         let mut traffic = self.lock();
         let number = traffic.next;
         traffic.next += 1;
-        while traffic.served != number
-            || traffic.requests >= limits.requests
-            || traffic.bytes.saturating_add(bytes) > limits.bytes
-        {
+        while traffic.served != number || !traffic.has_room(bytes, limits) {
             traffic = self
                 .changed
                 .wait(traffic)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        self.let_in(traffic, bytes)
+    }
+
+    /// Lets these bytes travel if they may at once, and nobody waits who came before.
+    pub(super) fn try_enter(
+        self: &Arc<Self>,
+        bytes: usize,
+        limits: &TransferLimits,
+    ) -> Option<Pass> {
+        let bytes = bytes.min(limits.bytes);
+        let mut traffic = self.lock();
+        if traffic.served != traffic.next || !traffic.has_room(bytes, limits) {
+            return None;
+        }
+        traffic.next += 1;
+        Some(self.let_in(traffic, bytes))
+    }
+
+    fn let_in(self: &Arc<Self>, mut traffic: MutexGuard<'_, Traffic>, bytes: usize) -> Pass {
         traffic.served += 1;
         traffic.requests += 1;
         traffic.bytes += bytes;
@@ -64,9 +82,21 @@ impl Gate {
         }
     }
 
+    /// The bytes that have a pass.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     fn lock(&self) -> MutexGuard<'_, Traffic> {
         // Nothing panics while the counts are locked.
         self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Traffic {
+    fn has_room(&self, bytes: usize, limits: &TransferLimits) -> bool {
+        self.requests < limits.requests && self.bytes.saturating_add(bytes) <= limits.bytes
     }
 }
 
@@ -117,6 +147,19 @@ mod tests {
         large.join().expect("no panic");
         small.join().expect("no panic");
         assert_eq!(gate.lock().served, 3);
+    }
+
+    #[test]
+    fn whoever_does_not_wait_passes_nobody() {
+        let gate = Arc::new(Gate::default());
+        let first = gate.enter(60, &limits());
+        assert!(gate.try_enter(50, &limits()).is_none(), "no room");
+        let large = come(&gate, 70);
+        assert!(gate.try_enter(10, &limits()).is_none(), "another waits");
+        drop(first);
+        large.join().expect("no panic");
+        assert!(gate.try_enter(100, &limits()).is_some());
+        assert_eq!(gate.lock().bytes, 0, "what was refused counts nothing");
     }
 
     #[test]

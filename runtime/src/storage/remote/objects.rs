@@ -28,6 +28,7 @@ pub struct RemoteStorage {
     prefix: String,
     pub(super) place: String,
     pub(super) limits: TransferLimits,
+    pub(super) gate: Arc<Gate>,
     /// Whether the store has shown that it creates only what is absent.
     creates_if_absent: AtomicBool,
 }
@@ -61,6 +62,7 @@ impl RemoteStorage {
             prefix,
             place,
             limits,
+            gate: Arc::clone(Gate::of_process()),
             creates_if_absent: AtomicBool::new(false),
         })
     }
@@ -131,7 +133,7 @@ impl RemoteStorage {
         bytes: usize,
         request: impl FnOnce() -> BoxedRequest<T>,
     ) -> Result<Answer<Outcome<T>>> {
-        let pass: Pass = Gate::of_process().enter(bytes, &self.limits);
+        let pass = self.gate.enter(bytes, &self.limits);
         let limit = self.time_for(bytes);
         // Bytes are copied for a request when it has its pass, and not before.
         let request = request();
@@ -166,32 +168,41 @@ impl RemoteStorage {
         self.transfer(bytes.len(), request)?.wait()
     }
 
-    /// Reads a range of an object, and the size of the whole.
+    /// Starts to read a range of an object of at most so many bytes, and the size of the whole.
     pub(super) fn get(
         &self,
         key: &Path,
         range: Option<Range<u64>>,
-        bytes: usize,
-    ) -> Result<Answer<Outcome<Got>>> {
+        (bytes, pass): (usize, Pass),
+    ) -> Result<Answer<Arrived>> {
         let (store, key) = (Arc::clone(&self.store), key.clone());
         let limit = self.limits.part_bytes as u64;
+        let time = self.time_for(bytes);
         let options = GetOptions {
             range: range.map(GetRange::Bounded),
             ..GetOptions::default()
         };
-        self.transfer(bytes, || {
-            Box::pin(async move {
-                let found = store.get_opts(&key, options).await?;
-                let size = found.meta.size;
-                let len = found.range.end - found.range.start;
-                let bytes = if len <= limit {
-                    Some(found.bytes().await?.to_vec())
-                } else {
-                    None
-                };
-                Ok(Got { size, bytes })
-            })
+        let request = async move {
+            let found = store.get_opts(&key, options).await?;
+            let size = found.meta.size;
+            let len = found.range.end - found.range.start;
+            let bytes = if len <= limit {
+                Some(found.bytes().await?.into())
+            } else {
+                None
+            };
+            Ok(Got { size, bytes })
+        };
+        start(async move {
+            let outcome = within(time, request).await;
+            Arrived { outcome, pass }
         })
+    }
+
+    /// Reads a range of an object, and waits for it. Its bytes are the caller's from here on.
+    fn get_now(&self, key: &Path, range: Option<Range<u64>>, bytes: usize) -> Result<Outcome<Got>> {
+        let pass = self.gate.enter(bytes, &self.limits);
+        Ok(self.get(key, range, (bytes, pass))?.wait()?.outcome)
     }
 
     /// Deletes objects in any order.
@@ -223,6 +234,13 @@ impl RemoteStorage {
 pub(super) type BoxedRequest<T> =
     std::pin::Pin<Box<dyn Future<Output = object_store::Result<T>> + Send + 'static>>;
 
+/// What a read has brought. It counts as being on its way until it is consumed: several parts may have arrived
+/// before the one that they are behind.
+pub(super) struct Arrived {
+    pub(super) outcome: Outcome<Got>,
+    pub(super) pass: Pass,
+}
+
 /// A range of an object: the size of the whole, and the bytes unless there are more than a part has.
 pub(super) struct Got {
     size: u64,
@@ -250,7 +268,7 @@ impl CheckpointStorage for RemoteStorage {
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let key = self.key(name)?;
-        let found = match self.get(&key, None, self.limits.part_bytes)?.wait()? {
+        let found = match self.get_now(&key, None, self.limits.part_bytes)? {
             Some(Err(StoreError::NotFound { .. })) => return Ok(None),
             outcome => self.answer("read", name, outcome)?,
         };
@@ -266,7 +284,7 @@ impl CheckpointStorage for RemoteStorage {
         if len == 0 || len > self.limits.part_bytes {
             return Ok(self.read(name)?.map(|bytes| part_of(&bytes, range)));
         }
-        match self.get(&key, Some(range), len)?.wait()? {
+        match self.get_now(&key, Some(range), len)? {
             Some(Err(StoreError::NotFound { .. })) => Ok(None),
             outcome => {
                 let found = self.answer("read a part of", name, outcome)?;
@@ -321,6 +339,11 @@ impl CheckpointStorage for RemoteStorage {
             return Ok(());
         }
         self.delete_all(&objects)
+    }
+
+    fn repeats_creates(&self) -> bool {
+        // The client tries again behind an answer of 5xx, though the request may have taken effect.
+        true
     }
 
     fn place(&self) -> String {

@@ -7,7 +7,7 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, PutMultipartOptions};
 
 use super::client::{Answer, start, within};
-use super::objects::{BoxedRequest, Got, Outcome, RemoteStorage};
+use super::objects::{Arrived, BoxedRequest, Outcome, RemoteStorage};
 use crate::error::{Error, Result};
 
 /// S3's limit on the parts of an object.
@@ -72,9 +72,9 @@ impl RemoteStorage {
         uploaded
     }
 
-    fn next_part<T>(&self, name: &str, on_the_way: &mut VecDeque<Answer<Outcome<T>>>) -> Result<T> {
+    fn next_part(&self, name: &str, on_the_way: &mut VecDeque<Answer<Outcome<()>>>) -> Result<()> {
         let answer = on_the_way.pop_front().expect("the caller has looked");
-        self.answer("move a part of", name, answer.wait()?)
+        self.answer("write a part of", name, answer.wait()?)
     }
 
     /// Reads a large object in parts, several at a time.
@@ -90,15 +90,26 @@ impl RemoteStorage {
             })?;
         let mut on_the_way = VecDeque::new();
         let mut begin = 0;
-        while begin < size || !on_the_way.is_empty() {
-            if begin < size && on_the_way.len() < self.limits.requests {
-                let end = size.min(begin + self.limits.part_bytes as u64);
-                let len = (end - begin) as usize;
-                on_the_way.push_back(self.get(key, Some(begin..end), len)?);
+        loop {
+            let end = size.min(begin + self.limits.part_bytes as u64);
+            let len = (end - begin) as usize;
+            // Waits at the gate only while it holds nothing: others may wait for the parts that have arrived
+            // here to be consumed.
+            let pass = match (len, on_the_way.is_empty()) {
+                (0, _) => None,
+                (_, true) => Some(self.gate.enter(len, &self.limits)),
+                (_, false) => self.gate.try_enter(len, &self.limits),
+            };
+            if let Some(pass) = pass {
+                on_the_way.push_back(self.get(key, Some(begin..end), (len, pass))?);
                 begin = end;
-            } else {
-                let part: Got = self.next_part(name, &mut on_the_way)?;
+            } else if let Some(answer) = on_the_way.pop_front() {
+                let Arrived { outcome, pass } = answer.wait()?;
+                let part = self.answer("read a part of", name, outcome)?;
                 whole.extend_from_slice(&part.bytes.unwrap_or_default());
+                drop(pass);
+            } else {
+                break;
             }
         }
         if whole.len() as u64 == size {

@@ -93,6 +93,46 @@ fn an_object_of_any_length_around_a_part_is_read_as_it_was_written() {
     }
 }
 
+/// Parts that had arrived before the one that they are behind were in nobody's count: as many as there may be
+/// requests, for each reader.
+#[test]
+fn a_part_that_has_arrived_counts_until_it_is_consumed() {
+    let store = Arc::new(InMemory::new());
+    let mut storage = on(&store, "job");
+    storage.gate = Arc::default();
+    storage.write("state/a", &[7; 30]).expect("written");
+    let key = storage.key("state/a").expect("a plain name");
+    let pass = storage.gate.enter(10, &storage.limits);
+    let arrived = storage.get(&key, Some(0..10), (10, pass)).expect("begun");
+    let arrived = arrived.wait().expect("answered");
+    assert!(matches!(&arrived.outcome, Some(Ok(part)) if part.bytes == Some(vec![7; 10])));
+    assert_eq!(storage.gate.bytes(), 10);
+    drop(arrived);
+    assert_eq!(storage.gate.bytes(), 0);
+}
+
+#[test]
+fn many_readers_of_objects_in_parts_do_not_wait_for_each_other() {
+    let store = Arc::new(InMemory::new());
+    let bytes: Vec<u8> = (0..200).collect();
+    on(&store, "job").write("state/a", &bytes).expect("written");
+    // Room for three parts at a time, of all.
+    let gate = Arc::default();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut storage = on(&store, "job");
+                storage.gate = Arc::clone(&gate);
+                for _ in 0..50 {
+                    let read = storage.read("state/a").expect("read");
+                    assert_eq!(read.as_ref(), Some(&bytes));
+                }
+            });
+        }
+    });
+    assert_eq!(gate.bytes(), 0);
+}
+
 #[test]
 fn names_that_lead_elsewhere_are_refused() {
     let storage = on(&Arc::new(InMemory::new()), "job");

@@ -178,3 +178,42 @@ fn failures_make_a_run_unhealthy_until_a_checkpoint_completes() {
     play.durable();
     assert_eq!(play.machine.health(play.now), Health::Healthy);
 }
+
+/// A run whose snapshots fail publishes nothing, and the log alone tells who is the newest.
+#[test]
+fn a_failed_checkpoint_of_a_run_that_was_overtaken_ends_it() {
+    let mut play = Play::begin(|_| ());
+    play.log = Some(Err(Error::fenced("another run has taken over")));
+    play.open_first();
+    play.answer_failed(5);
+    play.expect(&["tell 0 it failed", "5 failed", "fail fenced"]);
+    play.until(1_000);
+    play.expect(&[]);
+}
+
+#[test]
+fn a_log_that_cannot_be_read_ends_no_run_and_is_looked_at_again() {
+    let mut play = Play::begin(|_| ());
+    play.log = Some(Err(Error::unavailable("no route to the storage")));
+    play.open_first();
+    play.answer_failed(5);
+    play.until(10);
+    play.answer_failed(6);
+    play.expect(&["tell 0 it failed", "5 failed", "trigger 6", "6 failed"]);
+    assert_eq!(play.looks, 2);
+}
+
+#[test]
+fn there_is_one_look_at_the_log_at_a_time() {
+    let mut play = Play::begin(|_| ());
+    play.log = None;
+    play.open_first();
+    play.answer_failed(5);
+    play.until(10);
+    play.answer_failed(6);
+    assert_eq!(play.looks, 1, "the first one hangs");
+    play.hear(Heard::LookedAtLog(Ok(())));
+    play.until(20);
+    play.answer_failed(7);
+    assert_eq!(play.looks, 2);
+}

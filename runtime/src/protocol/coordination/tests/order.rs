@@ -62,10 +62,14 @@ fn the_end_of_input_is_a_last_checkpoint_and_then_the_end() {
     play.expect(&["publish 5 as finished"]);
     play.durable();
     play.expect(&["5 took 0ns", "permit 5"]);
-    assert!(!play.machine.is_over(), "its output is not visible yet");
+    assert_eq!(
+        play.machine.job_end(),
+        None,
+        "its output is not visible yet"
+    );
     play.committed(5);
     play.expect(&["finish"]);
-    assert!(play.machine.is_over() && !play.machine.has_unread_input());
+    assert_eq!(play.machine.job_end(), Some(JobEnd::Success));
     play.until(1_000);
     play.expect(&[]);
 }
@@ -80,7 +84,31 @@ fn a_stop_is_a_last_checkpoint_that_does_not_say_finished() {
     play.durable();
     play.committed(5);
     play.expect(&["5 took 0ns", "permit 5", "finish"]);
-    assert!(play.machine.is_stopping() && play.machine.has_unread_input());
+    assert_eq!(play.machine.job_end(), Some(JobEnd::Cancel));
+}
+
+/// What is kept at the end may be nothing: whoever asks too early must not be told to delete.
+#[test]
+fn a_job_has_no_end_before_its_last_checkpoint_is_complete_and_committed() {
+    let mut play = Play::begin(|_| ());
+    let no_end = |play: &Play| assert_eq!(play.machine.job_end(), None);
+    no_end(&play);
+    play.open_first();
+    play.answer(5);
+    play.durable();
+    play.committed(5);
+    play.source_finished();
+    no_end(&play);
+    play.answer(6);
+    no_end(&play);
+    play.published(unavailable());
+    play.until(10);
+    no_end(&play);
+    play.answer(7);
+    play.durable();
+    no_end(&play);
+    play.committed(7);
+    assert_eq!(play.machine.job_end(), Some(JobEnd::Success));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation, KeyGroupCount, SubtaskId, WorkerIndex};
 use crate::protocol::coordination::*;
 use crate::protocol::{Acknowledgement, Manifest, PlanStage, SnapshotAck, StoredPlan};
@@ -17,6 +17,10 @@ pub(super) struct Play {
     pub(super) actions: Vec<Action>,
     /// Manifests that were to be published, with no outcome yet.
     pub(super) under_way: Vec<Manifest>,
+    /// What a look at the log finds at once, if it finds anything.
+    pub(super) log: Option<Result<()>>,
+    /// How often the log was to be looked at.
+    pub(super) looks: usize,
 }
 
 fn stage(id: &str, kind: StageKind) -> PlanStage {
@@ -78,16 +82,26 @@ impl Play {
             now: Duration::ZERO,
             actions: Vec::new(),
             under_way: Vec::new(),
+            log: Some(Ok(())),
+            looks: 0,
         }
     }
 
     pub(super) fn take(&mut self, actions: Vec<Action>) {
+        let looks = self.looks;
         for action in actions {
+            if let Action::LookAtLog = action {
+                self.looks += 1;
+                continue;
+            }
             if let Action::Publish(manifest) = &action {
                 assert!(self.under_way.is_empty(), "one publication at a time");
                 self.under_way.push(Manifest::clone(manifest));
             }
             self.actions.push(action);
+        }
+        if let (true, Some(found)) = (self.looks > looks, self.log.clone()) {
+            self.hear(Heard::LookedAtLog(found));
         }
     }
 
@@ -193,6 +207,7 @@ fn word(action: &Action) -> String {
             format!("publish {} as finished", manifest.epoch)
         }
         Action::Publish(manifest) => format!("publish {}", manifest.epoch),
+        Action::LookAtLog => unreachable!("it is counted"),
         Action::Answer(Asker(asker), Ok(epoch)) => format!("tell {asker} {epoch}"),
         Action::Answer(Asker(asker), Err(_)) => format!("tell {asker} it failed"),
         Action::Fail(error) => format!("fail {}", error.kind().as_str()),

@@ -4,7 +4,7 @@ use super::*;
 use crate::ids::{StageId, SubtaskId, WorkerIndex};
 
 /// Makes the next publication's outcome unknown, with the manifest written or not.
-fn publish_in_doubt(
+pub(super) fn publish_in_doubt(
     failing: &Arc<Interrupted>,
     writer: &mut LogWriter,
     epoch: u64,
@@ -144,7 +144,7 @@ fn a_claim_knows_of_no_epoch_that_only_an_object_is_named_by() {
     assert_eq!(slots(&storage), [0, 2, 3]);
     let created = storage.create(&names::slot(SlotNumber(1)), &encode_manifest(&latecomer));
     assert_eq!(created.expect("created"), Creation::Created);
-    let next = claim(Arc::clone(&storage), &REQUEST).expect("nothing else runs");
+    let next = claim_anew(&storage).expect("nothing else runs");
     let manifests = next.writer.log().manifests_newest_first();
     let found: Vec<_> = manifests.map(|(_, m)| (m.generation, m.epoch)).collect();
     assert_eq!(found, [(newer.generation(), Epoch(41))]);
@@ -156,7 +156,7 @@ fn a_run_begins_above_every_epoch_that_an_object_is_named_by() {
     let mut old = claimed(&storage);
     let _ = publish(&mut old, 1);
     write_ahead(&storage, &old, 40);
-    let next = claim(Arc::clone(&storage), &REQUEST).expect("nothing else runs");
+    let next = claim_anew(&storage).expect("nothing else runs");
     assert_eq!(next.next_epoch, Epoch(41));
 }
 
@@ -192,6 +192,72 @@ fn a_second_attempt_does_not_publish_into_a_hole() {
     });
     assert_eq!(
         publish(&mut writer, 1),
+        Publication::Fenced { by: Generation(2) }
+    );
+}
+
+/// Memory behind a client that repeats a request which took effect and was refused all the same.
+struct Repeating {
+    inner: MemoryStorage,
+    /// What happens before the client tries again.
+    meanwhile: Mutex<Option<Script>>,
+}
+
+impl std::fmt::Debug for Repeating {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Repeating")
+    }
+}
+
+impl CheckpointStorage for Repeating {
+    fn create(&self, name: &str, bytes: &[u8]) -> Result<Creation> {
+        let first = self.inner.create(name, bytes)?;
+        match self.meanwhile.lock().expect("no script panics").take() {
+            Some(script) => script().and_then(|()| self.inner.create(name, bytes)),
+            None => Ok(first),
+        }
+    }
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.inner.write(name, bytes)
+    }
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.inner.read(name)
+    }
+    fn list(&self, dir: &str) -> Result<Vec<String>> {
+        self.inner.list(dir)
+    }
+    fn delete(&self, names: &[String]) -> Result<()> {
+        self.inner.delete(names)
+    }
+    fn repeats_creates(&self) -> bool {
+        true
+    }
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+}
+
+/// As above, but it is the client of the object store that tries again, and says nothing of it.
+#[test]
+fn a_create_that_the_client_repeats_does_not_publish_into_a_hole() {
+    let memory = MemoryStorage::new();
+    let repeating = Arc::new(Repeating {
+        inner: memory.clone(),
+        meanwhile: Mutex::default(),
+    });
+    let storage: Arc<dyn CheckpointStorage> = repeating.clone();
+    let mut writer = claimed(&storage);
+    assert!(matches!(
+        publish(&mut writer, 1),
+        Publication::Published { .. }
+    ));
+    let others: Arc<dyn CheckpointStorage> = Arc::new(memory);
+    *repeating.meanwhile.lock().expect("no script panics") = Some(Box::new(move || {
+        let _ = overtake(&others, 3);
+        Ok(())
+    }));
+    assert_eq!(
+        publish(&mut writer, 2),
         Publication::Fenced { by: Generation(2) }
     );
 }
