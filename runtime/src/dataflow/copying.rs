@@ -14,7 +14,7 @@ use crate::state::{KeyedLogic, Progress};
 
 /// About how long a slice takes: few of them, since what a record changes before it was copied costs
 /// more than the copy; and short ones, since records wait for each.
-const SLICE: Duration = Duration::from_micros(400);
+const SLICE: Duration = Duration::from_micros(300);
 /// The portion of the first slice.
 const FIRST: usize = 1_024;
 /// The bounds of a portion.
