@@ -7,6 +7,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use values::{Plain, may_be_null, read_items};
+#[cfg(feature = "rocksdb")]
+pub(crate) use values::{check_known, take_item};
 
 /// The shape of a type whose values stand in snapshots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

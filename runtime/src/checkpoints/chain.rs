@@ -10,7 +10,7 @@ use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::pages::Pages;
-use super::routing::hash_of_value;
+use super::routing::hash_of_stored;
 use super::shape::{StageShape, Table};
 use super::slices::Extent;
 use crate::error::{Error, Result};
@@ -18,7 +18,6 @@ use crate::protocol::{Location, SnapshotKind, SnapshotRef, SubtaskSnapshot};
 use crate::schema::{Schema, read_items};
 use crate::state::frames::Namespace;
 use crate::state::frames::untyped::{Act, RawChange, RawFrame, frame_at, scan};
-use crate::state::part::part_hash_from;
 use crate::state::span::HashSpan;
 use crate::storage::snapshots::read_snapshot;
 use crate::storage::{CheckpointStorage, frame};
@@ -49,7 +48,7 @@ struct StoredFrame {
 pub(super) type Live = BTreeMap<(u64, String), (Value, Value)>;
 
 impl<'a> StoredChain<'a> {
-    /// Verifies the objects of a snapshot, and finds their frames.
+    /// Verifies the objects of a snapshot that hold frames, and finds these.
     ///
     /// # Errors
     ///
@@ -65,7 +64,8 @@ impl<'a> StoredChain<'a> {
             tables: BTreeMap::new(),
             watermark: None,
         };
-        for (object, reference) in snapshot.refs.iter().enumerate() {
+        let refs = snapshot.refs.iter().enumerate();
+        for (object, reference) in refs.filter(|(_, reference)| !is_of_rocksdb(reference)) {
             let body = read_keyed(storage, reference)?;
             scan(&body, |place, found| {
                 match found {
@@ -127,6 +127,26 @@ impl<'a> StoredChain<'a> {
     pub(super) fn extents(&self, namespace: Namespace) -> Vec<Extent> {
         let frames = self.tables.get(&namespace).into_iter().flatten();
         frames.map(|frame| frame.extent).collect()
+    }
+
+    /// Whether anything is set in any table.
+    pub(super) fn holds_entries(&self) -> bool {
+        let mut frames = self.tables.values().flatten();
+        frames.any(|frame| frame.extent.count > 0)
+    }
+
+    /// What is alive of a table in a span.
+    pub(super) fn live_within(
+        &self,
+        pages: &mut Pages<'_>,
+        table: &Table,
+        span: HashSpan,
+    ) -> Result<Live> {
+        let extents = self.extents(table.namespace);
+        let frames: Vec<usize> = (0..extents.len())
+            .filter(|frame| extents[*frame].span.overlaps(span))
+            .collect();
+        self.live(pages, table, span, &frames)
     }
 
     /// What is alive of a table in a span, by what `frames` of it say.
@@ -209,18 +229,22 @@ impl<'a> StoredChain<'a> {
     }
 }
 
+/// Whether a reference is to something else than frames: to a file of RocksDB's, or the list of them.
+pub(super) fn is_of_rocksdb(reference: &SnapshotRef) -> bool {
+    match reference.kind {
+        SnapshotKind::RocksCatalogue | SnapshotKind::RocksFile => true,
+        SnapshotKind::KeyedFull | SnapshotKind::KeyedIncrement | SnapshotKind::Operator => false,
+    }
+}
+
 /// The bytes of an object with frames of keyed state.
 fn read_keyed(storage: &dyn CheckpointStorage, reference: &SnapshotRef) -> Result<Vec<u8>> {
-    match reference.kind {
-        SnapshotKind::KeyedFull | SnapshotKind::KeyedIncrement => read_snapshot(storage, reference),
-        SnapshotKind::RocksCatalogue | SnapshotKind::RocksFile => Err(Error::incompatible(
-            "state in RocksDB is not read without the job's code; its files, put into one directory under the \
-             names in their catalogue, open with any tool of RocksDB",
-        )),
-        SnapshotKind::Operator => Err(Error::corrupt(
+    if reference.kind == SnapshotKind::Operator {
+        return Err(Error::corrupt(
             "the manifest names the snapshot of a source or sink as keyed state",
-        )),
+        ));
     }
+    read_snapshot(storage, reference)
 }
 
 fn items(change: &RawChange<'_>, schema: &Schema) -> Result<Vec<Value>> {
@@ -246,22 +270,13 @@ fn pair(entry: Value) -> Result<(Value, Value)> {
 
 /// Where a stored key stands in its table.
 fn place(change: &RawChange<'_>, table: &Table, key: &Value) -> Result<(u64, String)> {
-    let hash = match &table.part {
-        None => hash_of_value(key, &table.key),
-        Some(part) => hash_of_value(&key[1], &table.key).and_then(|of| {
-            let part = hash_of_value(&key[0], part)?;
-            Some(part_hash_from(of, part))
-        }),
-    };
-    match hash {
-        Some(hash) if change.span.contains(hash) => Ok((hash, key.to_string())),
-        Some(_) => Err(Error::corrupt(format!(
+    let hash = hash_of_stored(key, table)?;
+    if change.span.contains(hash) {
+        Ok((hash, key.to_string()))
+    } else {
+        Err(Error::corrupt(format!(
             "the key {key} is outside of the span of its frame; if its type has a `Key` of its own, it can be \
              read with its code only"
-        ))),
-        None => Err(Error::incompatible(format!(
-            "keys of the schema {} can be read with their code only",
-            table.stored_key()
-        ))),
+        )))
     }
 }

@@ -1,8 +1,8 @@
 //! Checkpoints for whoever looks at them: listed, verified and read without the code of the job.
 //!
 //! A manifest holds the plan of its job with the schema of each stage's state, so that what is stored can
-//! be read by anybody. Nothing is written here, and nothing removed: a job may be running on the
-//! directory. A checkpoint may then vanish while it is read, which is `Unavailable`.
+//! be read by anybody. Nothing is written there, and nothing removed: a job may be running on the
+//! directory. State in RocksDB is read by RocksDB, from a directory for temporary files. A checkpoint may then vanish while it is read, which is `Unavailable`.
 //!
 //! # Examples
 //!
@@ -29,16 +29,20 @@
 
 mod chain;
 mod changes;
+#[cfg_attr(not(feature = "rocksdb"), path = "no_database.rs")]
+mod database;
 mod entry;
 mod pages;
 mod routing;
 mod shape;
 mod slices;
+mod subtask;
 mod summary;
 #[cfg(test)]
 mod tests;
 mod walk;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -64,6 +68,7 @@ use crate::storage::{CheckpointLocation, CheckpointStorage, RealDisk, TransferLi
 pub struct Checkpoints {
     storage: Arc<dyn CheckpointStorage>,
     log: LogView,
+    work_dir: PathBuf,
 }
 
 /// A slot of the log that does not read.
@@ -110,7 +115,23 @@ impl Checkpoints {
             )));
         }
         log.leave_out_latecomers();
-        Ok(Self { storage, log })
+        Ok(Self {
+            storage,
+            log,
+            work_dir: std::env::temp_dir(),
+        })
+    }
+
+    /// The same, with the databases of state in RocksDB put together in this directory while they are read. By
+    /// default that is the one for temporary files.
+    ///
+    /// On the file system of the checkpoints their tables are linked, elsewhere they are copied: room is needed
+    /// for the state of a stage. The directory must be there, and is left as it was.
+    pub fn with_work_dir(self, work_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            work_dir: work_dir.into(),
+            ..self
+        }
     }
 
     /// The checkpoints that a start would choose from, newest first.
@@ -118,6 +139,7 @@ impl Checkpoints {
         let manifests = self.log.manifests_newest_first();
         manifests.map(|(slot, manifest)| Checkpoint {
             storage: &*self.storage,
+            work_dir: &self.work_dir,
             slot,
             manifest,
         })
@@ -179,6 +201,7 @@ impl Checkpoints {
 #[derive(Clone, Copy, Debug)]
 pub struct Checkpoint<'a> {
     storage: &'a dyn CheckpointStorage,
+    work_dir: &'a Path,
     slot: SlotNumber,
     manifest: &'a Manifest,
 }
@@ -230,12 +253,14 @@ impl<'a> Checkpoint<'a> {
     ///
     /// # Errors
     ///
-    /// `Invalid` if there is no such stage, or it keeps no state per key; `Corrupt`, with the object and the
+    /// `Invalid` if there is no such stage, or it keeps no state per key, or keeps it in RocksDB and this program was
+    /// built without the feature `rocksdb`; `Corrupt`, with the object and the
     /// place in it, where stored bytes are wrong; `Incompatible` where a type can be read by its code only;
     /// `Unavailable` if the storage does not answer.
     pub fn state(&self, stage: &StageId) -> Result<StateEntries<'a>> {
         let planned = self.stage(stage, StageKind::Keyed)?;
-        StateEntries::of(self.storage, self.manifest, planned).map_err(|e| e.in_stage(stage))
+        let from = (self.storage, self.work_dir);
+        StateEntries::of(from, self.manifest, planned).map_err(|e| e.in_stage(stage))
     }
 
     /// How far the splits of a source had been read, subtask by subtask.

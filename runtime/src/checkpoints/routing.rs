@@ -5,14 +5,38 @@
 
 use serde_json::Value;
 
+use super::shape::Table;
+use crate::error::{Error, Result};
 use crate::key::{Key, KeyHasher};
 use crate::schema::{Plain, Schema, may_be_null};
+use crate::state::part::part_hash_from;
 
 /// The routing hash of a key; `None` if the schema is none of a key, or the value does not fit it.
-pub(super) fn hash_of_value(key: &Value, schema: &Schema) -> Option<u64> {
+fn hash_of_value(key: &Value, schema: &Schema) -> Option<u64> {
     let mut hasher = KeyHasher::new();
     feed(&mut hasher, key, schema, None)?;
     Some(hasher.finish())
+}
+
+/// The routing hash of a key as a table has it, with its part.
+///
+/// # Errors
+///
+/// `Incompatible` if keys of the table's schema have no hash that follows from it.
+pub(super) fn hash_of_stored(key: &Value, table: &Table) -> Result<u64> {
+    let hash = match &table.part {
+        None => hash_of_value(key, &table.key),
+        Some(part) => hash_of_value(&key[1], &table.key).and_then(|of| {
+            let part = hash_of_value(&key[0], part)?;
+            Some(part_hash_from(of, part))
+        }),
+    };
+    hash.ok_or_else(|| {
+        Error::incompatible(format!(
+            "keys of the schema {} can be read with their code only",
+            table.stored_key()
+        ))
+    })
 }
 
 /// The named types around a schema, innermost first.

@@ -3,7 +3,7 @@
 use crate::state::span::HashSpan;
 
 /// About so many stored entries are looked at together.
-const ENTRIES: f64 = 8_192.0;
+pub(super) const ENTRIES: f64 = 8_192.0;
 
 /// Where the entries of a frame lie.
 #[derive(Clone, Copy, Debug)]

@@ -1,18 +1,18 @@
 //! The walk through the keyed state of a stage: table by table, and each in the order of the hashes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
 
 use serde_json::Value;
 
-use super::chain::{Live, StoredChain};
+use super::chain::Live;
 use super::entry::{StateEntry, entries_of, unstamped};
 use super::pages::Pages;
 use super::shape::{StageShape, Table, What};
-use super::slices::{Extent, Slice, Slices};
+use super::subtask::{Rest, Stored, StoredSubtask};
 use crate::error::{Error, Result};
 use crate::ids::{KeyGroupCount, StageId};
 use crate::protocol::{Manifest, PlanStage};
-use crate::state::frames::Namespace;
 use crate::state::part::parts_span;
 use crate::state::span::HashSpan;
 use crate::storage::CheckpointStorage;
@@ -24,24 +24,20 @@ use crate::storage::CheckpointStorage;
 /// number of workers. What has been replaced, removed or cleared since is left out.
 ///
 /// In memory are an index of the stored frames, some pages of the objects, and the entries of one slice
-/// of a table. After an error there is nothing more.
+/// of a table. The databases of state in RocksDB are put together in the
+/// [work directory](super::Checkpoints::with_work_dir), one for each subtask; they go with this value. After an
+/// error there is nothing more.
 #[derive(Debug)]
 pub struct StateEntries<'a> {
     stage: StageId,
     groups: KeyGroupCount,
     pages: Pages<'a>,
     /// By their key groups.
-    subtasks: Vec<Subtask<'a>>,
+    subtasks: Vec<StoredSubtask<'a>>,
     /// Tables that are still to be walked through.
     tables: VecDeque<Step>,
     at: Option<At>,
     ready: VecDeque<StateEntry>,
-}
-
-#[derive(Debug)]
-struct Subtask<'a> {
-    span: HashSpan,
-    chain: StoredChain<'a>,
 }
 
 /// A table; for the items of a list with that of its bounds.
@@ -56,14 +52,13 @@ struct Step {
 struct At {
     step: Step,
     subtask: usize,
-    extents: Vec<Extent>,
-    slices: Slices,
+    rest: Rest,
 }
 
 impl<'a> StateEntries<'a> {
     /// The state of a stage of a checkpoint; verifies its objects first.
     pub(super) fn of(
-        storage: &'a dyn CheckpointStorage,
+        (storage, work_dir): (&'a dyn CheckpointStorage, &Path),
         manifest: &'a Manifest,
         stage: &PlanStage,
     ) -> Result<Self> {
@@ -83,8 +78,12 @@ impl<'a> StateEntries<'a> {
                 .range_of(worker, manifest.worker_count.max(1) as usize);
             // A worker beyond the key groups owns nothing.
             if let Some(span) = HashSpan::of_groups(manifest.key_groups, range) {
-                let chain = StoredChain::open(storage, snapshot, &shape)?;
-                subtasks.push(Subtask { span, chain });
+                let stored = Stored {
+                    storage,
+                    work_dir,
+                    snapshot,
+                };
+                subtasks.push(StoredSubtask::open(stored, span, &shape)?);
             }
         }
         subtasks.sort_by_key(|subtask| subtask.span.first);
@@ -92,7 +91,7 @@ impl<'a> StateEntries<'a> {
             stage: stage.id.clone(),
             groups: manifest.key_groups,
             pages: Pages::of(storage),
-            tables: steps(&shape, &subtasks),
+            tables: steps(&shape, &subtasks)?,
             subtasks,
             at: None,
             ready: VecDeque::new(),
@@ -101,8 +100,8 @@ impl<'a> StateEntries<'a> {
 
     /// The watermark of each subtask at the barrier, by worker; `None` of those that keep none.
     pub fn watermarks(&self) -> Vec<Option<i64>> {
-        let watermark = |subtask: &Subtask<'_>| {
-            let watermark = subtask.chain.watermark;
+        let watermark = |subtask: &StoredSubtask<'_>| {
+            let watermark = subtask.watermark();
             watermark.filter(|watermark| *watermark > i64::MIN)
         };
         self.subtasks.iter().map(watermark).collect()
@@ -116,30 +115,29 @@ impl<'a> StateEntries<'a> {
                 self.at = At::begin(step, 0, &self.subtasks);
                 continue;
             };
-            if let Some(slice) = at.slices.next(&at.extents) {
-                let subtask = &self.subtasks[at.subtask];
-                let read = read_slice(&mut self.pages, subtask, &at.step, &slice);
-                return Some(read.and_then(|live| {
-                    let entries = entries(&at.step, live, self.groups)?;
-                    self.ready.extend(entries);
-                    Ok(())
-                }));
+            let subtask = &self.subtasks[at.subtask];
+            match read_slice(&mut self.pages, subtask, &at.step, &mut at.rest) {
+                Ok(None) => {
+                    let At { step, subtask, .. } = self.at.take()?;
+                    self.at = At::begin(step, subtask + 1, &self.subtasks);
+                }
+                Ok(Some(live)) => {
+                    let entries = entries(&at.step, live, self.groups);
+                    return Some(entries.map(|entries| self.ready.extend(entries)));
+                }
+                Err(error) => return Some(Err(error)),
             }
-            let At { step, subtask, .. } = self.at.take()?;
-            self.at = At::begin(step, subtask + 1, &self.subtasks);
         }
     }
 }
 
 impl At {
-    fn begin(step: Step, subtask: usize, subtasks: &[Subtask<'_>]) -> Option<Self> {
-        let Subtask { span, chain } = subtasks.get(subtask)?;
-        let extents = chain.extents(step.table.namespace);
+    fn begin(step: Step, subtask: usize, subtasks: &[StoredSubtask<'_>]) -> Option<Self> {
+        let rest = subtasks.get(subtask)?.begin(step.table.namespace);
         Some(Self {
             step,
             subtask,
-            slices: Slices::of(*span, &extents),
-            extents,
+            rest,
         })
     }
 }
@@ -159,11 +157,11 @@ impl Iterator for StateEntries<'_> {
 }
 
 /// The tables that a stage has anything in, in order.
-fn steps(shape: &StageShape<'_>, subtasks: &[Subtask<'_>]) -> VecDeque<Step> {
-    let namespaces: BTreeSet<Namespace> = subtasks
-        .iter()
-        .flat_map(|subtask| subtask.chain.namespaces())
-        .collect();
+fn steps(shape: &StageShape<'_>, subtasks: &[StoredSubtask<'_>]) -> Result<VecDeque<Step>> {
+    let mut namespaces = BTreeSet::new();
+    for subtask in subtasks {
+        namespaces.extend(subtask.namespaces(shape)?);
+    }
     let tables = namespaces
         .into_iter()
         .filter_map(|namespace| shape.table(namespace))
@@ -177,33 +175,33 @@ fn steps(shape: &StageShape<'_>, subtasks: &[Subtask<'_>]) -> VecDeque<Step> {
             _ => None,
         },
     };
-    tables.into_iter().map(step).collect()
+    Ok(tables.into_iter().map(step).collect())
 }
 
-/// What is alive in a slice: of the items of a list, those within its bounds.
+/// What is alive in the next slice, if there is one: of the items of a list, those within its bounds.
 fn read_slice(
     pages: &mut Pages<'_>,
-    Subtask { chain, .. }: &Subtask<'_>,
+    subtask: &StoredSubtask<'_>,
     step: &Step,
-    slice: &Slice,
-) -> Result<Live> {
-    let mut live = chain.live(pages, &step.table, slice.span, &slice.frames)?;
+    rest: &mut Rest,
+) -> Result<Option<Live>> {
+    let Some(mut live) = subtask.next_slice(pages, &step.table, rest)? else {
+        return Ok(None);
+    };
     if !matches!(step.table.what, What::Items(_)) {
-        return Ok(live);
+        return Ok(Some(live));
     }
-    let Some(table) = &step.bounds else {
-        return Ok(Live::new());
+    let (Some(table), Some((first, _)), Some((last, _))) =
+        (&step.bounds, live.first_key_value(), live.last_key_value())
+    else {
+        return Ok(Some(Live::new()));
     };
     // The bounds stand under the hash of the key, and each item somewhere in the span of its parts.
     let span = HashSpan {
-        first: parts_span(slice.span.first).first,
-        last: parts_span(slice.span.last).last,
+        first: parts_span(first.0).first,
+        last: parts_span(last.0).last,
     };
-    let extents = chain.extents(table.namespace);
-    let frames: Vec<usize> = (0..extents.len())
-        .filter(|frame| extents[*frame].span.overlaps(span))
-        .collect();
-    let bounds = chain.live(pages, table, span, &frames)?;
+    let bounds = subtask.live_within(pages, table, span)?;
     let mut of_keys = BTreeMap::new();
     for ((_, key), (_, stored)) in bounds {
         let bounds = unstamped(table, stored)
@@ -215,7 +213,7 @@ fn read_slice(
         let place = stored[0].as_u64();
         bounds.is_some_and(|bounds| place.is_some_and(|place| bounds.contains(&place)))
     });
-    Ok(live)
+    Ok(Some(live))
 }
 
 fn entries(step: &Step, live: Live, groups: KeyGroupCount) -> Result<Vec<StateEntry>> {

@@ -37,17 +37,47 @@ thread_local! {
 /// `Corrupt` where the bytes do not fit the schema; `Incompatible` where the schema names a type that
 /// only its own code can read.
 pub(crate) fn read_items(bytes: &[u8], item: &Schema) -> Result<Vec<Value>> {
-    if let Some(name) = first_unknown(item) {
-        return Err(Error::incompatible(format!(
-            "values of the type `{name}` cannot be read without its code"
-        )));
-    }
+    check_known(item)?;
     ITEM.set(Some(item.clone()));
     let items = bitcode::deserialize::<Items>(bytes);
     ITEM.set(None);
     items
         .map(|items| items.0)
         .map_err(|e| Error::corrupt(format!("an item does not decode as {item}: {e}")))
+}
+
+/// Decodes the value that `bytes` begin with, as `postcard` wrote it: the same as [`read_items`] makes of it. The
+/// rest of the bytes is returned.
+///
+/// # Errors
+///
+/// `Corrupt` where the bytes do not fit the schema, which is [known](check_known).
+#[cfg(feature = "rocksdb")]
+pub(crate) fn take_item<'b>(bytes: &'b [u8], item: &Schema) -> Result<(Value, &'b [u8])> {
+    let shape = Shape {
+        schema: item,
+        around: None,
+        depth: 0,
+    };
+    let mut from = postcard::Deserializer::from_bytes(bytes);
+    let value = shape.deserialize(&mut from);
+    value
+        .and_then(|value| Ok((value, from.finalize()?)))
+        .map_err(|e| Error::corrupt(format!("it does not decode as {item}: {e}")))
+}
+
+/// Checks that values of a schema can be read by it.
+///
+/// # Errors
+///
+/// `Incompatible` where it names a type that only its own code can read.
+pub(crate) fn check_known(schema: &Schema) -> Result<()> {
+    match first_unknown(schema) {
+        None => Ok(()),
+        Some(name) => Err(Error::incompatible(format!(
+            "values of the type `{name}` cannot be read without its code"
+        ))),
+    }
 }
 
 /// The first type that a schema names and does not describe.

@@ -282,8 +282,9 @@ fn head_of(refs: &[SnapshotRef]) -> &[SnapshotRef] {
     &refs[..refs.iter().take_while(is_head).count()]
 }
 
+/// That something cannot be done without the feature.
 #[cfg(not(feature = "rocksdb"))]
-fn without_rocksdb(what: &str) -> Error {
+pub(crate) fn without_rocksdb(what: &str) -> Error {
     Error::invalid(format!(
         "{what}: this program was built without the feature `rocksdb` of the crate `flowdsl`"
     ))

@@ -24,7 +24,7 @@ pub(crate) mod part;
 mod process;
 mod restore;
 #[cfg(feature = "rocksdb")]
-mod rocks;
+pub(crate) mod rocks;
 mod running;
 mod segment;
 pub(crate) mod share;
@@ -51,6 +51,8 @@ pub use accessors::{
     ClearState, Declared, Kept, ListOf, ListState, MapOf, MapState, Present, ValueOf, ValueState,
     list_state, map_state, value_state,
 };
+#[cfg(not(feature = "rocksdb"))]
+pub(crate) use backend::without_rocksdb;
 pub use backend::{Backend, StageBackend, WorkPlace};
 pub(crate) use backend::{Restoring, TakenImage, Taking};
 pub(crate) use chain::Chain;

@@ -1,16 +1,14 @@
 //! Where the subtasks of one run keep their state.
 
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::ids::{Epoch, Generation, SubtaskId};
-use crate::protocol::{Location, SnapshotKind, SnapshotRef};
+use crate::protocol::{SnapshotKind, SnapshotRef};
 use crate::storage::CheckpointStorage;
 use crate::storage::snapshots::{
-    SnapshotPart, read_foreign, read_part, read_snapshot, write_compacted, write_foreign,
-    write_snapshot,
+    SnapshotPart, read_part, read_snapshot, write_compacted, write_foreign, write_snapshot,
 };
 
 /// The checkpoint storage, with what marks the objects of this run as its own.
@@ -71,18 +69,10 @@ impl StateStore {
         write_foreign(&*self.storage, &part, bytes)
     }
 
-    /// Reads a file of another program, checked.
-    pub fn read_foreign(&self, reference: &SnapshotRef) -> Result<Vec<u8>> {
-        read_foreign(&*self.storage, reference)
-    }
-
-    /// Gives a file of another program a name in the file system; false where it has to be copied.
-    /// Its bytes were checked when the checkpoint was chosen.
-    pub fn link_foreign(&self, reference: &SnapshotRef, to: &Path) -> Result<bool> {
-        match &reference.location {
-            Location::Inline(_) => Ok(false),
-            Location::Object { name, .. } => self.storage.link(name, to),
-        }
+    /// The checkpoint storage.
+    #[cfg(feature = "rocksdb")]
+    pub(crate) fn storage(&self) -> &dyn CheckpointStorage {
+        &*self.storage
     }
 
     /// Makes a part of a compaction of this number durable, whose first manifest may be that of `due`.

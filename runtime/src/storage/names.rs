@@ -128,6 +128,11 @@ pub fn work_dir(job: &str, place: u64, generation: Generation, nonce: u64) -> St
     )
 }
 
+/// The directory of a database that is read without its job.
+pub fn inspection_dir(nonce: u64) -> String {
+    format!("flowdsl-inspection-{nonce:016x}")
+}
+
 /// The directory of a subtask in the work directory of its run.
 pub fn stage_dir(subtask: &SubtaskId) -> String {
     format!("{}-w{}", escape(subtask.stage.as_str()), subtask.worker)

@@ -189,6 +189,7 @@ impl Stored {
     pub(super) fn read(&self) -> Result<Vec<StateEntry>> {
         let checkpoint = Checkpoint {
             storage: &*self.storage,
+            work_dir: &std::env::temp_dir(),
             slot: crate::protocol::SlotNumber(1),
             manifest: &self.manifest,
         };

@@ -1,6 +1,7 @@
 //! A snapshot of a database: RocksDB's own checkpoint, file by file, there and back.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::PoisonError;
 
 use rocksdb::checkpoint::Checkpoint;
@@ -10,9 +11,10 @@ use super::store::{Store, of_rocksdb};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, SubtaskId};
 use crate::metrics::Metrics;
-use crate::protocol::{SnapshotKind, SnapshotRef};
+use crate::protocol::{Location, SnapshotKind, SnapshotRef, Verification};
 use crate::state::StateStore;
-use crate::storage::WorkDir;
+use crate::storage::snapshots::{read_foreign, verify_object};
+use crate::storage::{CheckpointStorage, WorkDir};
 
 /// Which snapshot the files belong to, and where they go.
 pub(crate) struct Upload<'a> {
@@ -96,14 +98,28 @@ impl Store {
 /// The files of a snapshot, by the names that RocksDB gives them.
 pub(super) type Files = BTreeMap<String, SnapshotRef>;
 
+/// Whether the bytes of a snapshot's files were checked before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checked {
+    /// When the checkpoint was chosen.
+    Before,
+    /// Not yet: that is to be done while they are put into the directory.
+    Now,
+}
+
 /// Puts the files of a snapshot into a directory, in which RocksDB can open them: tables under a
 /// second name where the file system has that, and copies of all others, as RocksDB appends to some.
-pub(super) fn put_files(refs: &[SnapshotRef], store: &StateStore, dir: &WorkDir) -> Result<Files> {
+pub(super) fn put_files(
+    refs: &[SnapshotRef],
+    storage: &dyn CheckpointStorage,
+    dir: &WorkDir,
+    checked: Checked,
+) -> Result<Files> {
     let of_kind = |kind| refs.iter().filter(move |reference| reference.kind == kind);
     let catalogue = of_kind(SnapshotKind::RocksCatalogue)
         .next()
         .ok_or_else(|| corrupt("a snapshot has no catalogue of files"))?;
-    let names: Vec<String> = bitcode::deserialize(&store.read_foreign(catalogue)?)
+    let names: Vec<String> = bitcode::deserialize(&read_foreign(storage, catalogue)?)
         .map_err(|e| corrupt(format!("the catalogue of files does not decode: {e}")))?;
     if names.len() != of_kind(SnapshotKind::RocksFile).count() {
         return Err(corrupt("the catalogue of files is that of other files"));
@@ -115,12 +131,37 @@ pub(super) fn put_files(refs: &[SnapshotRef], store: &StateStore, dir: &WorkDir)
                 "`{name}` is not the name of a file of RocksDB"
             )));
         }
-        if !(is_table(&name) && store.link_foreign(reference, &dir.path().join(&name))?) {
-            dir.write(&name, &store.read_foreign(reference)?)?;
+        // What is written under a name that is a link already would be written into the checkpoint.
+        if files.contains_key(&name) {
+            return Err(corrupt(format!("the catalogue has `{name}` twice")));
+        }
+        if is_table(&name) && link(reference, storage, &dir.path().join(&name))? {
+            if checked == Checked::Now {
+                check(reference, storage)?;
+            }
+        } else {
+            dir.write(&name, &read_foreign(storage, reference)?)?;
         }
         files.insert(name, reference.clone());
     }
     Ok(files)
+}
+
+/// Gives a file a name in the file system; false where it has to be copied.
+fn link(reference: &SnapshotRef, storage: &dyn CheckpointStorage, to: &Path) -> Result<bool> {
+    match &reference.location {
+        Location::Inline(_) => Ok(false),
+        Location::Object { name, .. } => storage.link(name, to),
+    }
+}
+
+fn check(reference: &SnapshotRef, storage: &dyn CheckpointStorage) -> Result<()> {
+    match verify_object(storage, reference)? {
+        Verification::Whole => Ok(()),
+        Verification::Damaged { object, reason } => Err(Error::corrupt(format!(
+            "the state object `{object}` is damaged: {reason}"
+        ))),
+    }
 }
 
 /// Whether a file is a table, which never changes once it is written.

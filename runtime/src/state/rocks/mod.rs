@@ -17,6 +17,7 @@ mod cache;
 mod changes;
 mod encode;
 mod files;
+mod inspect;
 mod sizes;
 mod store;
 mod table;
@@ -26,6 +27,7 @@ mod tests;
 
 pub(crate) use encode::take;
 pub(crate) use files::{Taken, Upload};
+pub(crate) use inspect::StoredTables;
 pub(crate) use sizes::Settings;
 pub(crate) use store::{Store, Stores};
 pub(crate) use table::{RocksCursor, RocksPiece, RocksTable};

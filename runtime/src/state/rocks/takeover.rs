@@ -3,12 +3,13 @@
 //! The one that holds the most of what is wanted becomes the new one, file by file; what it holds
 //! beyond that is deleted by range, and the ranges of the others are copied.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use rocksdb::{DB, WriteBatch};
+use rocksdb::{DB, ReadOptions, WriteBatch};
 
 use super::encode::{behind, parse, prefix_of, range_of};
-use super::files::{Files, is_table, put_files};
+use super::files::{Checked, Files, is_table, put_files};
 use super::store::{Store, Stores, namespaces_of, of_rocksdb, open_to_read};
 use crate::error::Result;
 use crate::protocol::SnapshotRef;
@@ -51,7 +52,7 @@ pub(crate) fn take_over(
     // The directory goes with that of the store.
     let files = {
         let db = std::mem::ManuallyDrop::new(dir.make("db")?);
-        put_files(base.refs, from, &db)?
+        put_files(base.refs, from.storage(), &db, Checked::Before)?
     };
     let tables = files.into_iter().filter(|(name, _)| is_table(name));
     let store = Store::open(Arc::clone(stores), dir, tables.collect())?;
@@ -65,7 +66,7 @@ pub(crate) fn take_over(
 }
 
 fn open_former(part: &Part<'_>, from: &StateStore, dir: &WorkDir) -> Result<DB> {
-    put_files(part.refs, from, dir)?;
+    put_files(part.refs, from.storage(), dir, Checked::Before)?;
     open_to_read(dir.path())
 }
 
@@ -111,17 +112,35 @@ fn for_each(
     mut apply: impl FnMut(Namespace, u64, &[u8], &[u8]) -> Result<()>,
 ) -> Result<()> {
     for namespace in namespaces_of(db)? {
-        let (first, end) = range_of(&prefix_of(namespace), wanted);
-        let mut entries = db.raw_iterator();
-        entries.seek(&first);
-        while let Some((key, value)) = entries.item().filter(|(key, _)| **key < end[..]) {
-            let (_, hash, _) = parse(key)?;
+        for_each_of(db, namespace, wanted, |hash, key, value| {
             apply(namespace, hash, key, value)?;
-            entries.next();
-        }
-        entries.status().map_err(of_rocksdb)?;
+            Ok(ControlFlow::Continue(()))
+        })?;
     }
     Ok(())
+}
+
+/// Goes through the entries of a namespace in a span, up to where it is told to stop: with the hash and the
+/// whole key.
+pub(super) fn for_each_of(
+    db: &DB,
+    namespace: Namespace,
+    wanted: HashSpan,
+    mut apply: impl FnMut(u64, &[u8], &[u8]) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    let (first, end) = range_of(&prefix_of(namespace), wanted);
+    let mut once = ReadOptions::default();
+    once.fill_cache(false);
+    let mut entries = db.raw_iterator_opt(once);
+    entries.seek(&first);
+    while let Some((key, value)) = entries.item().filter(|(key, _)| **key < end[..]) {
+        let (_, hash, _) = parse(key)?;
+        if apply(hash, key, value)?.is_break() {
+            return Ok(());
+        }
+        entries.next();
+    }
+    entries.status().map_err(of_rocksdb)
 }
 
 /// Reads what is wanted of a former database, as frames that any backend restores. `head` is what

@@ -22,6 +22,17 @@ impl WorkDir {
         Ok(Self { path })
     }
 
+    /// Makes a directory of this name, which must not be there, for this user alone where the system knows that.
+    pub fn create_private(root: &Path, name: &str) -> Result<Self> {
+        let path = root.join(name);
+        let mut dir = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut dir, 0o700);
+        dir.create(&path)
+            .map_err(|e| unavailable("make", &path, &e))?;
+        Ok(Self { path })
+    }
+
     /// Removes the directories in `root` whose names say that they are stale.
     pub fn remove_stale(root: &Path, is_stale: impl Fn(&str) -> bool) {
         for entry in fs::read_dir(root).into_iter().flatten().flatten() {
