@@ -3,17 +3,20 @@
 
 mod expected;
 mod job;
+mod many;
 mod moved;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flowdsl::Options;
 use flowdsl::checkpoints::{Checkpoint, Checkpoints, Stamp, StateClock, StateEntry, StatePlace};
-use flowdsl::runtime::ids::StageId;
+use flowdsl::runtime::ids::{Epoch, StageId};
 use flowdsl::runtime::storage::LocalStorage;
 use flowdsl::testing::{FaultyDisk, Harness};
+use flowdsl::{Options, StateBackend};
+use flowdsl_tests::backends::backends_in_turn;
 use serde_json::Value;
 
 use expected::{Seen, by_hand, list, place, recent, running, sessions, windows};
@@ -96,13 +99,33 @@ fn open(disk: &FaultyDisk, dir: &str) -> Checkpoints {
 }
 
 #[test]
-fn the_state_in_a_checkpoint_is_what_plain_loops_over_the_same_input_say() {
+fn the_state_in_a_checkpoint_is_what_plain_loops_over_the_same_input_say_whatever_the_backend() {
+    let mut turns = backends_in_turn(RUNS.len()).into_iter();
+    let in_memory = turns.next().expect("there is a backend");
+    let expected = walked(&in_memory);
+    for turn in turns {
+        for (at, (found, expected)) in walked(&turn).iter().zip(&expected).enumerate() {
+            let differs = found.iter().zip(expected).find(|(a, b)| a != b);
+            assert_eq!(differs, None, "{turn:?}, checkpoint {at}");
+            assert_eq!(found.len(), expected.len(), "{turn:?}, checkpoint {at}");
+        }
+    }
+}
+
+/// Workers, and the parts of the input that they are given.
+const RUNS: [(usize, Range<usize>); 3] = [(3, 0..4), (2, 4..6), (1, 6..8)];
+
+/// Runs the job on a backend a run, and checks each checkpoint: what the walks through it gave, line by line.
+fn walked(backends: &[StateBackend]) -> Vec<Vec<String>> {
     let (rows, mut harness) = (rows(), Harness::new());
     let input = harness.input();
     let job = job(&input);
     let mut parts: Vec<(i64, Vec<Row>)> = Vec::new();
-    for (worker_count, parts_of_run) in [(3, 0..4), (2, 4..6), (1, 6..8)] {
-        harness.start_with(&job, Options::new().workers(worker_count));
+    let (mut walks, mut settled) = (Vec::new(), Vec::new());
+    for ((worker_count, parts_of_run), backend) in RUNS.into_iter().zip(backends) {
+        let mut options = Options::new().workers(worker_count);
+        options.checkpoints.retained = 20;
+        harness.start_with(&job, options.backend(backend.clone()));
         for part in parts_of_run {
             harness.clock().advance(Duration::from_secs(40 * 60));
             let part = rows.chunks(rows.len() / 8).nth(part).expect("eight parts");
@@ -114,9 +137,37 @@ fn the_state_in_a_checkpoint_is_what_plain_loops_over_the_same_input_say() {
             check_all(&open(harness.disk(), "checkpoints"), &pushed);
             let checkpoints = open(harness.disk(), "checkpoints");
             check_recent(&checkpoints.newest().expect("one"), &parts);
+            walks.push(lines(&checkpoints, settled.last()));
+            settled.push(checkpoints.newest().expect("one").summary().epoch);
         }
         harness.crash();
     }
+    walks
+}
+
+/// The state of the newest checkpoint, and what has changed since an earlier one, as JSON in the order of the
+/// walks. What expires is left out: how soon it goes is the backend's business.
+fn lines(checkpoints: &Checkpoints, since: Option<&Epoch>) -> Vec<String> {
+    let newest = checkpoints.newest().expect("one");
+    let stages = newest.keyed_stages().map(|stage| &stage.id);
+    let mut lines = Vec::new();
+    for stage in stages.filter(|stage| stage.as_str() != "recent") {
+        for entry in newest.state(stage).expect("it is whole") {
+            let line = serde_json::to_string(&entry.expect("it is whole"));
+            lines.push(format!("{stage}: {}", line.expect("it is plain")));
+        }
+        let Some(since) = since else {
+            continue;
+        };
+        let earlier = checkpoints.of_epoch(*since).expect("it is kept");
+        let earlier = earlier.state(stage).expect("it is whole");
+        for change in earlier.changes_to(newest.state(stage).expect("it is whole")) {
+            let line = serde_json::to_string(&change.expect("both are whole"));
+            lines.push(format!("{stage} since: {}", line.expect("it is plain")));
+        }
+    }
+    assert!(lines.len() > 500, "{}", lines.len());
+    lines
 }
 
 /// Compares the state of all stages but that with a time-to-live.

@@ -8,7 +8,8 @@ use flowdsl::runtime::ids::StageId;
 use flowdsl::runtime::protocol::StageKind;
 use flowdsl::runtime::storage::Disk as _;
 use flowdsl::testing::FaultyDisk;
-use flowdsl::{CheckpointLocation, Outcome};
+use flowdsl::{CheckpointLocation, ErrorKind, Outcome, StateBackend};
+use flowdsl_tests::backends::{backends, rocksdb};
 
 use super::{open, seen};
 use crate::small::Small;
@@ -117,8 +118,15 @@ fn a_checkpoint_directory_that_was_copied_elsewhere_opens_there_and_the_job_goes
 
 #[test]
 fn looking_at_checkpoints_changes_no_file() {
+    for backend in backends() {
+        check_that_looking_changes_nothing(backend);
+    }
+}
+
+fn check_that_looking_changes_nothing(backend: StateBackend) {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut small = Small::new(1, 2);
+    let mut small = Small::new(2, 2);
+    small.options = small.options.clone().backend(backend.clone());
     small.start();
     small.next_part().expect("no fault");
     small.harness.crash();
@@ -132,7 +140,7 @@ fn looking_at_checkpoints_changes_no_file() {
     std::fs::create_dir_all(dir.path().join("tmp")).expect("a directory");
     std::fs::write(&unfinished, b"half a manifest").expect("a file");
     let listed = || {
-        let mut names = Vec::new();
+        let mut found = Vec::new();
         let mut dirs = vec![dir.path().to_owned()];
         while let Some(dir) = dirs.pop() {
             for entry in std::fs::read_dir(&dir).expect("it is there") {
@@ -140,14 +148,63 @@ fn looking_at_checkpoints_changes_no_file() {
                 if path.is_dir() {
                     dirs.push(path.clone());
                 }
-                names.push(path);
+                // Of a directory there is nothing to read.
+                found.push((path.clone(), std::fs::read(path).unwrap_or_default()));
             }
         }
-        names.sort();
-        names
+        found.sort();
+        found
     };
     let before = listed();
+    let work = tempfile::tempdir().expect("a directory");
+    let made = || std::fs::read_dir(work.path()).expect("it is there").count();
     let checkpoints = Checkpoints::open(&dir.path().into()).expect("a job has run there");
-    assert!(!seen(&checkpoints.newest().expect("one"), "counts").is_empty());
-    assert_eq!(listed(), before);
+    let checkpoints = checkpoints.with_work_dir(work.path());
+    let newest = checkpoints.newest().expect("one");
+    assert!(!seen(&newest, "counts").is_empty());
+    assert_eq!(made(), 0, "all is read");
+    let mut half_read = newest.state(&StageId::new("counts")).expect("it is whole");
+    half_read.next().expect("an entry").expect("it is whole");
+    let in_rocksdb = matches!(backend, StateBackend::RocksDb(_));
+    assert_eq!(made(), if in_rocksdb { 2 } else { 0 }, "one a subtask");
+    assert!(listed() == before);
+    drop(half_read);
+    assert_eq!(made(), 0, "it is given up");
+    assert!(listed() == before);
+}
+
+#[test]
+fn a_damaged_table_of_rocksdb_is_named_and_nothing_of_it_read_or_left() {
+    let Some(backend) = rocksdb(1 << 20) else {
+        return;
+    };
+    let mut small = Small::new(1, 2);
+    small.options = small.options.clone().backend(backend);
+    small.start();
+    small.next_part().expect("no fault");
+    small.harness.crash();
+    let disk = small.harness.disk();
+    let tables = files_of(disk, "checkpoints").into_iter();
+    let tables = tables.filter(|(path, _)| path.extension().is_some_and(|kind| kind == "file"));
+    let work = tempfile::tempdir().expect("a directory");
+    let mut refused = 0;
+    for (path, whole) in tables {
+        let mut bytes = whole.clone();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        let stored = Path::new("checkpoints").join(&path);
+        disk.corrupt(&stored, &bytes);
+        let checkpoints = open(disk, "checkpoints").with_work_dir(work.path());
+        let newest = checkpoints.newest().expect("its manifest is whole");
+        let states = ["windows", "counts"].map(|stage| newest.state(&StageId::new(stage)).err());
+        for error in states.into_iter().flatten() {
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+            let name = path.display().to_string();
+            assert!(error.to_string().contains(&name), "{name}: {error}");
+            refused += 1;
+        }
+        assert_eq!(std::fs::read_dir(work.path()).expect("there").count(), 0);
+        disk.corrupt(&stored, &whole);
+    }
+    assert!(refused > 0, "a table is damaged");
 }

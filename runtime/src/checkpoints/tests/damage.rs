@@ -3,7 +3,8 @@
 use super::chained;
 use super::stored::Stored;
 use crate::error::ErrorKind;
-use crate::protocol::Location;
+use crate::protocol::{Location, SnapshotKind, SnapshotRef};
+use crate::state::frames::HEADER_LEN;
 use crate::storage::CheckpointStorage as _;
 
 /// A small checkpoint, which stands in the manifest as a whole.
@@ -113,4 +114,46 @@ fn an_object_that_changes_under_the_walk_is_found_out() {
             .reason
             .contains("missing")
     );
+}
+
+/// A snapshot with a catalogue of files in RocksDB that is none.
+fn catalogued() -> Stored {
+    let (mut stored, _) = inline();
+    let Location::Inline(body) = stored.refs()[0].location.clone() else {
+        panic!("it stands in the manifest");
+    };
+    stored.refs()[0].location = Location::Inline(body[..HEADER_LEN].to_vec());
+    stored.refs().push(SnapshotRef {
+        kind: SnapshotKind::RocksCatalogue,
+        location: Location::Inline(vec![0xFF; 20]),
+    });
+    stored
+}
+
+#[cfg(not(feature = "rocksdb"))]
+#[test]
+fn without_the_feature_state_in_rocksdb_is_refused_and_the_feature_named() {
+    let error = catalogued().read().expect_err("it cannot be read");
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    assert!(error.message().contains("the feature `rocksdb`"), "{error}");
+    assert!(error.to_string().contains("stage `stage`"), "{error}");
+}
+
+#[cfg(feature = "rocksdb")]
+#[test]
+fn a_catalogue_that_does_not_decode_is_corrupt_and_its_subtask_named() {
+    let error = catalogued().read().expect_err("it does not decode");
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    let text = error.to_string();
+    assert!(text.contains("the database of stage"), "{text}");
+    assert!(text.contains("the catalogue of files"), "{text}");
+}
+
+#[test]
+fn a_snapshot_with_entries_in_frames_and_a_catalogue_is_corrupt() {
+    let (mut stored, _) = inline();
+    let catalogue = catalogued().refs().pop().expect("it has one");
+    stored.refs().push(catalogue);
+    let error = stored.read().expect_err("the state is in two places");
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
 }

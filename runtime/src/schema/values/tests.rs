@@ -20,7 +20,26 @@ fn fields(fields: &[(&str, Schema)]) -> Vec<(String, Schema)> {
 fn check<T: Serialize>(values: &[T], schema: &Schema, expected: &Value) {
     let bytes = bitcode::serialize(values).expect("the values serialise");
     let read = read_items(&bytes, schema).expect("the values read");
-    assert_eq!(Value::Array(read), *expected);
+    assert_eq!(Value::Array(read.clone()), *expected);
+    #[cfg(feature = "rocksdb")]
+    for (value, read) in values.iter().zip(&read) {
+        check_item(value, schema, read);
+    }
+}
+
+/// Checks that a value reads the same as RocksDB holds it, whatever stands behind it, and that nothing reads
+/// where it ends too early.
+#[cfg(feature = "rocksdb")]
+#[track_caller]
+fn check_item<T: Serialize>(value: &T, schema: &Schema, expected: &Value) {
+    let mut bytes = postcard::to_stdvec(value).expect("the value serialises");
+    for len in 0..bytes.len() {
+        let error = take_item(&bytes[..len], schema).expect_err("its end is missing");
+        assert_eq!(error.kind(), crate::ErrorKind::Corrupt, "{error}");
+    }
+    bytes.extend(b"behind it");
+    let (read, behind) = take_item(&bytes, schema).expect("the value reads");
+    assert_eq!((&read, behind), (expected, &b"behind it"[..]));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! time, and with freezes, pieces, snapshots and restores in between.
 
 mod files;
+mod inspect;
 mod memory;
 
 use std::collections::HashMap;
