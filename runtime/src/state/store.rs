@@ -29,6 +29,24 @@ impl StateStore {
         }
     }
 
+    /// A part that this run writes.
+    fn part<'a>(
+        &self,
+        subtask: &'a SubtaskId,
+        epoch: Epoch,
+        part: u32,
+        kind: SnapshotKind,
+    ) -> SnapshotPart<'a> {
+        SnapshotPart {
+            generation: self.generation,
+            nonce: self.nonce,
+            epoch,
+            subtask,
+            part,
+            kind,
+        }
+    }
+
     /// Makes the `part`-th part of a subtask's snapshot durable.
     pub fn write(
         &self,
@@ -38,14 +56,7 @@ impl StateStore {
         kind: SnapshotKind,
         bytes: &[u8],
     ) -> Result<SnapshotRef> {
-        let part = SnapshotPart {
-            generation: self.generation,
-            nonce: self.nonce,
-            epoch,
-            subtask,
-            part,
-            kind,
-        };
+        let part = self.part(subtask, epoch, part, kind);
         write_snapshot(&*self.storage, &part, bytes)
     }
 
@@ -58,14 +69,7 @@ impl StateStore {
         kind: SnapshotKind,
         bytes: &[u8],
     ) -> Result<SnapshotRef> {
-        let part = SnapshotPart {
-            generation: self.generation,
-            nonce: self.nonce,
-            epoch,
-            subtask,
-            part,
-            kind,
-        };
+        let part = self.part(subtask, epoch, part, kind);
         write_foreign(&*self.storage, &part, bytes)
     }
 
@@ -84,14 +88,7 @@ impl StateStore {
         kind: SnapshotKind,
         bytes: &[u8],
     ) -> Result<SnapshotRef> {
-        let part = SnapshotPart {
-            generation: self.generation,
-            nonce: self.nonce,
-            epoch: due,
-            subtask,
-            part,
-            kind,
-        };
+        let part = self.part(subtask, due, part, kind);
         write_compacted(&*self.storage, number, &part, bytes)
     }
 
