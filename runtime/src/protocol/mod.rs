@@ -17,14 +17,20 @@
 //! | does its state fit this flow? | [`compare_plans`], [`may_restore`] |
 //! | what may be deleted? | [`plan_cleanup`] |
 //! | which files make up a checkpoint? | [`catalogue`] |
+//! | what did a checkpoint cost, and who was last? | [`CheckpointCost`] |
+//! | how often did the job fail? | [`runs_of`], [`Observed`] |
+//! | how often should it take checkpoints? | [`advise`] |
 
 mod ack;
+pub mod advice;
 mod answering;
 mod catalogue;
 mod claimant;
 mod commit;
 mod coordination;
+mod cost;
 mod health;
+mod history;
 pub mod log;
 mod manifest;
 mod pending;
@@ -38,6 +44,7 @@ pub(crate) mod testing;
 mod trigger;
 
 pub use ack::{Acknowledgement, AfterBarrier, Control, Report};
+pub use advice::{Advice, AdviceFacts, Bound, Limit, Losses, Objectives, advise};
 pub use answering::{
     Answer, Answering, AnsweringEffect, AnsweringSettings, Decided, Output, Participants,
     SnapshotOutcome,
@@ -46,7 +53,15 @@ pub use catalogue::{StateFile, catalogue, files_of};
 pub use claimant::Claimant;
 pub use commit::CommitPermit;
 pub use coordination::{Action, Asker, Coordination, Heard, Notice, PublicationOutcome, RunFacts};
+pub use cost::{
+    CheckpointCost, CheckpointTimes, Last, NamedBefore, SnapshotCost, SubtaskCost, Weight, Why,
+    contention,
+};
 pub use health::{Health, HealthFacts, judge_health};
+pub use history::{
+    CheckpointRecord, HistoryEntry, HistoryEvent, HistoryKey, Observed, RunBegan, RunEnd, RunEnded,
+    RunRecord, SignOfLife, runs_of, surplus,
+};
 pub use log::{
     Claim, LogView, Occupant, Slot, SlotAuthor, SlotContent, SlotNumber, SlotRole, StateObject,
     claim_counts, judge_occupant, may_claim, may_delete,
