@@ -27,6 +27,7 @@ pub struct Metrics {
     compactions_under_way: AtomicU64,
     compacted: AtomicU64,
     restarts: AtomicU64,
+    restore_nanos: AtomicU64,
     unhealthy: AtomicBool,
 }
 
@@ -139,6 +140,17 @@ impl Metrics {
     pub(crate) fn compacted(&self, bytes: u64) {
         self.compactions.fetch_add(1, Ordering::Relaxed);
         self.compacted.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Notes how long a subtask took to restore its state.
+    pub(crate) fn restored_within(&self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.restore_nanos.fetch_max(nanos, Ordering::Relaxed);
+    }
+
+    /// The longest that a subtask of this process took to restore its state.
+    pub(crate) fn longest_restore(&self) -> Duration {
+        Duration::from_nanos(self.restore_nanos.load(Ordering::Relaxed))
     }
 
     pub(crate) fn restarted(&self) {

@@ -10,7 +10,8 @@ use flowdsl_runtime::ids::{Epoch, SubtaskId};
 use flowdsl_runtime::job::internals::{Chain, ChainLimits};
 use flowdsl_runtime::protocol::{
     Acknowledgement, Answer, Answering, AnsweringEffect, AnsweringSettings, CommitPermit, Location,
-    Output, Participants, Report, SnapshotAck, SnapshotKind, SnapshotOutcome, SnapshotRef,
+    Output, Participants, Report, SnapshotAck, SnapshotCost, SnapshotKind, SnapshotOutcome,
+    SnapshotRef,
 };
 use flowdsl_runtime::settings::Limits;
 use flowdsl_runtime::state::{Compaction, SnapshotScope, StateStore, TableTypes};
@@ -230,7 +231,9 @@ impl Answers {
             out.push(Effect::Ack(Acknowledgement {
                 subtask: subtask.clone(),
                 epoch,
-                ack: refs.map_or_else(SnapshotAck::Failed, SnapshotAck::Durable),
+                ack: refs.map_or_else(SnapshotAck::Failed, |refs| {
+                    SnapshotAck::Durable(refs, SnapshotCost::default())
+                }),
             }));
         };
         if let (Some(own), Some(stored)) = (&mut self.own, answer.stage) {

@@ -312,7 +312,7 @@ impl Process {
                 Action::Tell(Notice::Completed { epoch, .. }) => {
                     kernel.note(|| format!("{id} epoch {epoch} is complete"));
                 }
-                Action::Tell(Notice::Failed { epoch, reason }) => {
+                Action::Tell(Notice::Failed { epoch, reason, .. }) => {
                     kernel.note(|| format!("{id} epoch {epoch} failed: {reason}"));
                     kernel.reach("a checkpoint that failed");
                 }

@@ -6,6 +6,7 @@
 //! let go of that epoch: when the ack frontier has passed it, every answer has arrived.
 
 mod compacting;
+mod costs;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use timely::dataflow::channels::pushers::Output;
 use timely::dataflow::operators::Capability;
 use timely::scheduling::SyncActivator;
 
+pub(crate) use self::costs::Spent;
+use self::costs::{Costs, Storing};
 use super::alarm::Alarm;
 use super::graph::WorkerContext;
 use super::moment::Moment;
@@ -26,8 +29,8 @@ use crate::error::{Error, Result};
 use crate::ids::{Epoch, StageId};
 use crate::protocol::{
     Acknowledgement, Answer, Answering, AnsweringEffect, AnsweringSettings, CommitPermit, Location,
-    Output as Staged, Participants, Report, SnapshotAck, SnapshotKind, SnapshotOutcome,
-    SnapshotRef,
+    NamedBefore, Output as Staged, Participants, Report, SnapshotAck, SnapshotCost, SnapshotKind,
+    SnapshotOutcome, SnapshotRef, Weight,
 };
 use crate::state::{Chain, Compacted, SnapshotScope, TableTypes};
 
@@ -36,15 +39,15 @@ pub(crate) struct OwnSnapshot {
     /// What waits for no storage, and so must not wait behind what does.
     pub(crate) ahead: Option<Box<dyn FnOnce() + Send>>,
     /// The rest.
-    pub(crate) store: Box<dyn FnOnce() -> Result<Vec<SnapshotRef>> + Send>,
+    pub(crate) store: Box<dyn FnOnce() -> (Result<Vec<SnapshotRef>>, Spent) + Send>,
 }
 
 impl OwnSnapshot {
-    /// One for which nobody waits.
+    /// One for which nobody waits, and that stands in the manifest.
     pub(crate) fn of(store: impl FnOnce() -> Result<Vec<SnapshotRef>> + Send + 'static) -> Self {
         Self {
             ahead: None,
-            store: Box::new(store),
+            store: Box::new(move || (store(), Spent::default())),
         }
     }
 }
@@ -76,6 +79,8 @@ pub(crate) struct Answers {
     inbox: Sender<Outcome>,
     wake: Arc<SyncActivator>,
     given_up: GivenUp,
+    /// What the snapshots cost that have come to their end last.
+    measured: Option<(Epoch, Costs)>,
     /// Rings when a failed commit is due again, or one that hangs is to be given up.
     retry: Alarm,
 }
@@ -85,6 +90,7 @@ struct Own {
     chain: Chain,
     /// By which its snapshots are compacted, if they are.
     types: Option<TableTypes>,
+    named: NamedBefore,
 }
 
 struct SinkPart {
@@ -98,6 +104,7 @@ enum Outcome {
         scope: SnapshotScope,
         own: Result<Vec<SnapshotRef>>,
         prepared: Result<Option<Prepared>>,
+        costs: Costs,
     },
     /// The commit that is under way has committed one more, at this time.
     GotOn(Duration),
@@ -143,6 +150,7 @@ impl Answers {
                 stage,
                 chain: Chain::default(),
                 types: None,
+                named: NamedBefore::default(),
             }),
             sink: sink.map(|(stage, committer)| SinkPart { stage, committer }),
             answering: Answering::new(participants, settings),
@@ -152,6 +160,7 @@ impl Answers {
             inbox,
             wake: Arc::new(ports.sync_activator()),
             given_up: GivenUp::default(),
+            measured: None,
             retry: Alarm::new(ports.activator()),
         }
     }
@@ -182,26 +191,37 @@ impl Answers {
         self.answering.owe(epoch);
     }
 
-    /// Has the snapshot of `epoch` made on the offload threads.
+    /// Has the snapshot of `epoch` made on the offload threads; `cost` is what the barrier has cost so far.
     pub(crate) fn submit(
         &self,
         epoch: Epoch,
         scope: SnapshotScope,
         own: Option<OwnSnapshot>,
         prepared: Option<PendingCommit>,
+        cost: SnapshotCost,
     ) {
+        let clock = self.context.clock.clone();
         let (inbox, wake) = (self.inbox.clone(), Arc::clone(&self.wake));
         let (ahead, store) = own.map_or((None, None), |own| (own.ahead, Some(own.store)));
         let rest = move || {
             // What the sink staged is prepared even if the state cannot be written: it goes on in
             // the next checkpoint.
+            let mut storing = Storing::begin(&clock);
             let prepared = prepared.map(|prepare| prepare()).transpose();
-            let own = store.map_or_else(|| Ok(Vec::new()), |store| store());
+            storing.prepared();
+            let (own, spent) = store.map_or_else(
+                || (Ok(Vec::new()), None),
+                |store| {
+                    let (own, spent) = store();
+                    (own, Some(spent))
+                },
+            );
             let _ = inbox.send(Outcome::Snapshot {
                 epoch,
                 scope,
                 own,
                 prepared,
+                costs: storing.costs(cost, spent),
             });
             let _ = wake.activate();
         };
@@ -240,7 +260,11 @@ impl Answers {
                     scope,
                     own,
                     prepared,
-                } => self.took_snapshot(epoch, scope, own, prepared)?,
+                    costs,
+                } => {
+                    self.measured = Some((epoch, costs));
+                    self.took_snapshot(epoch, scope, own, prepared)?;
+                }
                 Outcome::GotOn(at) => self.answering.commit_got_on(at),
                 Outcome::Committed { done, result } => self.committed(&done, result)?,
                 Outcome::Compacted { number, result } => self.compacted(number, result),
@@ -319,17 +343,38 @@ impl Answers {
     /// Answers for every participant, and lets go of the epoch.
     fn answer(&mut self, answer: Answer<Committable>) {
         let epoch = answer.epoch;
+        let costs = self.take_costs(epoch);
+        let generation = self.context.generation;
         let own = self.own.iter_mut().zip(answer.stage).map(|(own, stored)| {
             let refs = own.chain.answer(epoch);
             let ack = match stored {
-                Ok(()) => SnapshotAck::Durable(refs),
+                Ok(()) => {
+                    let weight = own.weigh(&refs, generation);
+                    SnapshotAck::Durable(
+                        refs,
+                        SnapshotCost {
+                            weight,
+                            ..costs.own
+                        },
+                    )
+                }
                 Err(reason) => SnapshotAck::Failed(reason),
             };
             (&own.stage, ack)
         });
         let sink = self.sink.iter().zip(answer.sink).map(|(sink, staged)| {
             let ack = match staged {
-                Ok(staged) => SnapshotAck::Durable(vec![snapshot_of(staged)]),
+                Ok(staged) => {
+                    let refs = vec![snapshot_of(staged)];
+                    let weight = Weight::of(&refs, |_| true);
+                    SnapshotAck::Durable(
+                        refs,
+                        SnapshotCost {
+                            weight,
+                            ..costs.sink
+                        },
+                    )
+                }
                 Err(reason) => SnapshotAck::Failed(reason),
             };
             (&sink.stage, ack)

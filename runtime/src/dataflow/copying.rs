@@ -10,6 +10,7 @@ use super::graph::WorkerContext;
 use super::image::{Image, Snapshot};
 use crate::clock::Stopwatch;
 use crate::connector::PendingCommit;
+use crate::protocol::SnapshotCost;
 use crate::state::{KeyedLogic, Progress};
 
 /// About how long a slice takes: few of them, since what a record changes before it was copied costs
@@ -24,6 +25,8 @@ const MOST: usize = 64 * 1_024;
 /// The image of an operator, while it is handed over.
 pub(crate) struct Copying {
     image: Option<Image>,
+    /// What the present snapshot has cost so far.
+    cost: SnapshotCost,
     portion: usize,
     /// The longest time that the present snapshot kept its worker at a stretch.
     pause: Duration,
@@ -33,20 +36,23 @@ impl Copying {
     pub(crate) fn nothing() -> Self {
         Self {
             image: None,
+            cost: SnapshotCost::default(),
             portion: FIRST,
             pause: Duration::ZERO,
         }
     }
 
-    /// Begins with an image whose freeze took so long.
+    /// Begins with an image whose freeze took so long, behind a barrier that has cost so much.
     pub(crate) fn begin(
         &mut self,
         snapshot: Snapshot,
         prepared: Option<PendingCommit>,
         froze: Duration,
+        cost: SnapshotCost,
     ) {
         snapshot.metrics.froze(froze);
         self.pause = froze;
+        self.cost = cost;
         self.image = Some(Image::new(snapshot, prepared));
     }
 
@@ -71,7 +77,7 @@ impl Copying {
         let Some(image) = &self.image else {
             return Progress::Done;
         };
-        let watch = Stopwatch::start();
+        let (watch, began) = (Stopwatch::start(), context.clock.now());
         let chunk = logic.copy_frozen(self.portion);
         let progress = if let Some(chunk) = chunk {
             image.push(chunk, context, answers);
@@ -79,16 +85,17 @@ impl Copying {
         } else {
             Progress::Done
         };
-        let took = watch.elapsed();
+        let (took, now) = (watch.elapsed(), context.clock.now());
+        self.cost.pause += now.saturating_sub(began);
         context.metrics.copied(took);
         self.pause = self.pause.max(took);
         self.portion = next_portion(self.portion, took);
         if progress == Progress::Done {
             context.metrics.paused(self.pause);
-            self.image
-                .take()
-                .into_iter()
-                .for_each(|image| image.submit(answers));
+            self.cost.copied_at = now;
+            if let Some(image) = self.image.take() {
+                image.submit(answers, self.cost);
+            }
         }
         progress
     }

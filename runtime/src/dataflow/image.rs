@@ -8,13 +8,14 @@ use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::answers::{Answers, GivenUp, OwnSnapshot};
+use super::answers::{Answers, GivenUp, OwnSnapshot, Spent};
 use super::graph::WorkerContext;
+use crate::clock::Clock;
 use crate::connector::PendingCommit;
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, SubtaskId};
 use crate::metrics::Metrics;
-use crate::protocol::{SnapshotKind, SnapshotRef};
+use crate::protocol::{SnapshotCost, SnapshotKind, SnapshotRef};
 use crate::state::frames::HEADER_LEN;
 use crate::state::{FrozenChunk, SnapshotScope, StageBackend, StateStore, TakenImage, Taking};
 
@@ -32,6 +33,7 @@ pub(crate) struct Snapshot {
     pub(crate) store: StateStore,
     pub(crate) backend: StageBackend,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Clock,
 }
 
 /// An image that is being copied.
@@ -52,6 +54,7 @@ struct Encoded {
     /// What of the image is not in frames.
     taken: TakenImage,
     failed: Option<Error>,
+    spent: Spent,
 }
 
 impl Image {
@@ -82,9 +85,11 @@ impl Image {
         queued.fetch_add(1, Ordering::SeqCst);
         offload.run(move || {
             let mut encoded = encoded.lock().unwrap_or_else(PoisonError::into_inner);
+            let began = snapshot.clock.now();
             if let Err(error) = chunk.encode(&mut encoded.bytes) {
                 encoded.failed.get_or_insert(error);
             }
+            encoded.spent.encode += snapshot.clock.now().saturating_sub(began);
             if encoded.bytes.len() >= OBJECT {
                 encoded.store(&snapshot);
             }
@@ -95,7 +100,7 @@ impl Image {
     }
 
     /// Everything was handed over: it is stored, and the sink prepared.
-    pub(crate) fn submit(self, answers: &Answers) {
+    pub(crate) fn submit(self, answers: &Answers, cost: SnapshotCost) {
         let Self {
             snapshot,
             prepared,
@@ -116,23 +121,26 @@ impl Image {
         let given_up = answers.given_up();
         let store = move || {
             let mut encoded = encoded.lock().unwrap_or_else(PoisonError::into_inner);
-            encoded.finish(&snapshot, &given_up)
+            let refs = encoded.finish(&snapshot, &given_up);
+            (refs, encoded.spent)
         };
         let own = OwnSnapshot {
             ahead,
             store: Box::new(store),
         };
-        answers.submit(epoch, scope, Some(own), prepared);
+        answers.submit(epoch, scope, Some(own), prepared, cost);
     }
 }
 
 impl Encoded {
     /// Has the backend take what it stores of the image itself.
     fn take(&mut self, snapshot: &Snapshot) {
+        let began = snapshot.clock.now();
         match snapshot.backend.take_image(snapshot.epoch) {
             Ok(taken) => self.taken = taken,
             Err(error) => drop(self.failed.get_or_insert(error)),
         }
+        self.spent.encode += snapshot.clock.now().saturating_sub(began);
     }
 
     fn finish(&mut self, snapshot: &Snapshot, given_up: &GivenUp) -> Result<Vec<SnapshotRef>> {
@@ -156,10 +164,12 @@ impl Encoded {
             metrics: &snapshot.metrics,
         };
         if self.failed.is_none() {
+            let began = snapshot.clock.now();
             match snapshot.backend.store_image(&self.taken, &taking) {
                 Ok(refs) => self.refs.extend(refs),
                 Err(error) => self.failed = Some(error),
             }
+            self.spent.upload += snapshot.clock.now().saturating_sub(began);
         }
         self.failed
             .take()
@@ -168,10 +178,12 @@ impl Encoded {
 
     fn store(&mut self, snapshot: &Snapshot) {
         if self.failed.is_none() {
+            let began = snapshot.clock.now();
             match self.write(snapshot) {
                 Ok(reference) => self.refs.push(reference),
                 Err(error) => self.failed = Some(error),
             }
+            self.spent.upload += snapshot.clock.now().saturating_sub(began);
         }
         // The next part begins with the same header: each object is read by itself.
         self.bytes.truncate(HEADER_LEN);
@@ -223,6 +235,7 @@ mod tests {
             store: StateStore::new(Arc::new(MemoryStorage::new()), Generation(1), 1),
             backend: StageBackend::default(),
             metrics: Arc::new(Metrics::new()),
+            clock: Clock::manual(),
         };
         let mut encoded = Encoded::default();
         fold.freeze(SnapshotScope::Full);

@@ -6,6 +6,7 @@
 //! with it the watermark, stays where they are.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use timely::communication::Pull;
 use timely::dataflow::channels::Message;
@@ -15,6 +16,7 @@ use timely::progress::frontier::MutableAntichain;
 
 use super::batch::Batch;
 use super::moment::Moment;
+use crate::clock::Clock;
 use crate::ids::Epoch;
 use crate::settings::CheckpointMode;
 
@@ -105,6 +107,8 @@ pub(crate) struct Inbox<R> {
     now: VecDeque<(InputCapability<Moment>, Batch<R>)>,
     later: VecDeque<(InputCapability<Moment>, Batch<R>)>,
     mode: CheckpointMode,
+    /// Since when batches have waited for the barrier.
+    stashed_since: Option<Duration>,
 }
 
 impl<R: 'static> Inbox<R> {
@@ -114,16 +118,18 @@ impl<R: 'static> Inbox<R> {
             mode,
             now: VecDeque::new(),
             later: VecDeque::new(),
+            stashed_since: None,
         }
     }
 
-    /// Takes in what has arrived.
-    pub(crate) fn receive(&mut self, epoch: Epoch) {
+    /// Takes in what has arrived. The clock is read when the first batch of a later epoch has.
+    pub(crate) fn receive(&mut self, epoch: Epoch, clock: &Clock) {
         let Self {
             input,
             now,
             later,
             mode,
+            stashed_since,
         } = self;
         input.for_each(|capability, batch| {
             let is_due = match mode {
@@ -133,6 +139,9 @@ impl<R: 'static> Inbox<R> {
             let queue = if is_due { &mut *now } else { &mut *later };
             queue.push_back((capability, std::mem::take(batch)));
         });
+        if stashed_since.is_none() && !later.is_empty() {
+            *stashed_since = Some(clock.now());
+        }
     }
 
     /// The batch to be processed, if there is one.
@@ -150,8 +159,15 @@ impl<R: 'static> Inbox<R> {
         self.now.is_empty()
     }
 
+    /// How long batches have waited for the barrier that passes now.
+    pub(crate) fn stashed_for(&self, now: Duration) -> Duration {
+        self.stashed_since
+            .map_or(Duration::ZERO, |since| now.saturating_sub(since))
+    }
+
     /// Moves on to `epoch`: what was stashed for it is due.
     pub(crate) fn move_to(&mut self, epoch: Epoch) {
+        self.stashed_since = None;
         for _ in 0..self.later.len() {
             let Some(entry) = self.later.pop_front() else {
                 return;

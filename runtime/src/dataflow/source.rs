@@ -20,7 +20,7 @@ use super::target::{Edge, EdgeTarget, Target, TargetSpec, ToEdge};
 use crate::connector::{Source, SourceSnapshot};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, StageId};
-use crate::protocol::{Backlog, Location, Report, SnapshotKind, SnapshotRef};
+use crate::protocol::{Backlog, Location, Report, SnapshotCost, SnapshotKind, SnapshotRef};
 use crate::record::{Rec, RecordError, Unkeyed, Untimed};
 use crate::state::SnapshotScope;
 
@@ -358,6 +358,7 @@ where
     /// The barrier of the present epoch: the snapshot, then every capability moves on.
     fn barrier(&mut self) -> Result<()> {
         let epoch = self.epoch;
+        let passed_at = self.context.clock.now();
         let barrier = self.context.board.barrier();
         let (_, target) = self
             .fused
@@ -375,13 +376,17 @@ where
                 location,
             }])
         };
+        let now = self.context.clock.now();
+        let cost = SnapshotCost {
+            passed_at,
+            copied_at: now,
+            pause: now.saturating_sub(passed_at),
+            ..SnapshotCost::default()
+        };
         self.answers.owe(epoch);
-        self.answers.submit(
-            epoch,
-            SnapshotScope::Full,
-            Some(OwnSnapshot::of(own)),
-            prepared,
-        );
+        let own = Some(OwnSnapshot::of(own));
+        self.answers
+            .submit(epoch, SnapshotScope::Full, own, prepared, cost);
         self.epoch = epoch.next();
         self.advance_outputs();
         Ok(())

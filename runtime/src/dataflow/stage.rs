@@ -23,6 +23,7 @@ use super::target::{EdgeTarget, Target};
 use crate::clock::Stopwatch;
 use crate::error::Result;
 use crate::ids::{Epoch, StageId};
+use crate::protocol::SnapshotCost;
 use crate::settings::CheckpointMode;
 use crate::state::{KeyedLogic, Progress, SnapshotScope, StageBackend};
 
@@ -112,7 +113,8 @@ where
         if self.life == Life::New {
             self.open()?;
         }
-        self.parts.inbox.receive(self.epoch);
+        let clock = &self.parts.context.clock;
+        self.parts.inbox.receive(self.epoch, clock);
         if let Some(answers) = &mut self.parts.answers {
             answers.poll()?;
         }
@@ -347,6 +349,14 @@ where
         // The image before may have failed just now: what the next one leaves out is nowhere then.
         self.backend.check()?;
         let epoch = self.epoch;
+        let clock = self.parts.context.clock.clone();
+        let passed_at = clock.now();
+        let mut cost = SnapshotCost {
+            passed_at,
+            copied_at: passed_at,
+            stash: self.parts.inbox.stashed_for(passed_at),
+            ..SnapshotCost::default()
+        };
         let barrier = self.parts.context.board.barrier();
         let prepared = self.parts.target.prepare_commit(epoch, barrier)?;
         if let Some(answers) = &mut self.parts.answers {
@@ -368,10 +378,13 @@ where
                     store: self.parts.context.store.clone(),
                     backend: self.backend.clone(),
                     metrics: Arc::clone(&self.parts.context.metrics),
+                    clock: clock.clone(),
                 };
-                self.copying.begin(snapshot, prepared, froze);
+                cost.pause = clock.now().saturating_sub(passed_at);
+                self.copying.begin(snapshot, prepared, froze, cost);
             } else {
-                answers.submit(epoch, SnapshotScope::Full, None, prepared);
+                cost.pause = clock.now().saturating_sub(passed_at);
+                answers.submit(epoch, SnapshotScope::Full, None, prepared, cost);
             }
         }
         self.epoch = epoch.next();

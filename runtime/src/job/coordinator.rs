@@ -230,12 +230,13 @@ impl Coordinator<'_> {
             Action::LookAtLog => publisher.look(),
             Action::Answer(asker, outcome) => self.askers.answer(asker, outcome),
             Action::Fail(error) => self.fate.fail(error),
-            Action::Tell(Notice::Completed { epoch, took }) => {
+            Action::Tell(Notice::Completed { epoch, cost }) => {
+                let took = cost.took;
                 self.metrics
                     .checkpoint_completed(epoch.0, took.as_micros() as u64);
                 tracing::debug!(%epoch, ?took, "a checkpoint is complete");
             }
-            Action::Tell(Notice::Failed { epoch, reason }) => {
+            Action::Tell(Notice::Failed { epoch, reason, .. }) => {
                 self.metrics.checkpoint_failed();
                 tracing::warn!(%epoch, reason, "a checkpoint failed");
             }

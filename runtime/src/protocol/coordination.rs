@@ -319,7 +319,8 @@ impl Coordination {
     }
 
     fn checkpoint_failed(&mut self, now: Duration, epoch: Epoch, reason: String) {
-        self.pending.remove(&epoch);
+        let pending = self.pending.remove(&epoch);
+        let cost = pending.map(|pending| pending.cost(None, now));
         if self.last == Some(epoch) {
             // The next one is the last one instead.
             self.last = None;
@@ -333,6 +334,7 @@ impl Coordination {
         self.actions.push(Action::Tell(Notice::Failed {
             epoch,
             reason: reason.clone(),
+            cost: Box::new(cost.unwrap_or_default()),
         }));
         self.failures.push((epoch, reason));
         let failures = u32::try_from(self.failures.len()).unwrap_or(u32::MAX);

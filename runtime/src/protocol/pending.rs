@@ -6,13 +6,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Epoch, SubtaskId};
-use crate::protocol::{SnapshotRef, SubtaskSnapshot};
+use crate::protocol::{
+    CheckpointCost, CheckpointTimes, SnapshotCost, SnapshotRef, SubtaskSnapshot,
+};
 
 /// The answer of a subtask for an epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SnapshotAck {
-    /// Its snapshot is durable.
-    Durable(Vec<SnapshotRef>),
+    /// Its snapshot is durable, at this cost.
+    Durable(Vec<SnapshotRef>, SnapshotCost),
     /// It has none, for this reason; what was dirty stays dirty.
     Failed(String),
 }
@@ -58,7 +60,7 @@ impl PendingCheckpoint {
     pub fn answer(&mut self, subtask: SubtaskId, ack: SnapshotAck) {
         match self.answers.get(&subtask) {
             Some(SnapshotAck::Failed(_)) => {}
-            Some(SnapshotAck::Durable(_)) | None => {
+            Some(SnapshotAck::Durable(..)) | None => {
                 self.answers.insert(subtask, ack);
             }
         }
@@ -69,6 +71,21 @@ impl PendingCheckpoint {
         self.expected
             .iter()
             .filter(|subtask| !self.answers.contains_key(subtask))
+    }
+
+    /// What it has cost by now, as far as subtasks have answered.
+    pub fn cost(&self, published: Option<Duration>, now: Duration) -> CheckpointCost {
+        let times = CheckpointTimes {
+            triggered: self.triggered,
+            published,
+            ended: now,
+        };
+        let answers = self.answers.iter();
+        let costs = answers.filter_map(|(subtask, ack)| match ack {
+            SnapshotAck::Durable(_, cost) => Some((subtask, cost)),
+            SnapshotAck::Failed(_) => None,
+        });
+        CheckpointCost::of(times, costs)
     }
 
     /// What the answers make of it; `barrier_passed` says that the ack frontier has passed the
@@ -83,7 +100,7 @@ impl PendingCheckpoint {
     fn judge_final(&self) -> Judgement {
         let failed = self.answers.iter().filter_map(|(subtask, ack)| match ack {
             SnapshotAck::Failed(reason) => Some(format!("{subtask}: {reason}")),
-            SnapshotAck::Durable(_) => None,
+            SnapshotAck::Durable(..) => None,
         });
         let missing = self
             .missing()
@@ -99,7 +116,7 @@ impl PendingCheckpoint {
             return Judgement::Failed(reasons);
         }
         let snapshots = self.answers.iter().filter_map(|(subtask, ack)| match ack {
-            SnapshotAck::Durable(refs) => Some(SubtaskSnapshot {
+            SnapshotAck::Durable(refs, _) => Some(SubtaskSnapshot {
                 subtask: subtask.clone(),
                 refs: refs.clone(),
             }),
@@ -155,7 +172,7 @@ mod tests {
     }
 
     fn durable() -> SnapshotAck {
-        SnapshotAck::Durable(Vec::new())
+        SnapshotAck::Durable(Vec::new(), SnapshotCost::default())
     }
 
     fn failed() -> SnapshotAck {

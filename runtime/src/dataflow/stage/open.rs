@@ -49,7 +49,10 @@ where
             former: snapshots.iter().map(former).collect(),
             store: &context.store,
         };
+        let began = context.clock.now();
         self.backend = context.backend.open(logic, &restoring)?;
+        let took = context.clock.now().saturating_sub(began);
+        context.metrics.restored_within(took);
         let Some(answers) = answers else {
             return Ok(());
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation, KeyGroupCount};
-use crate::protocol::{Acknowledgement, Control, Manifest, Report, StoredPlan};
+use crate::protocol::{Acknowledgement, CheckpointCost, Control, Manifest, Report, StoredPlan};
 
 /// What a run is, as its manifests say it.
 #[derive(Clone, Debug)]
@@ -92,8 +92,8 @@ pub enum Notice {
     Completed {
         /// Its epoch.
         epoch: Epoch,
-        /// From its trigger to its manifest.
-        took: Duration,
+        /// What it cost.
+        cost: Box<CheckpointCost>,
     },
     /// A checkpoint failed.
     Failed {
@@ -101,5 +101,7 @@ pub enum Notice {
         epoch: Epoch,
         /// Why.
         reason: String,
+        /// What it cost, as far as subtasks have answered.
+        cost: Box<CheckpointCost>,
     },
 }

@@ -6,15 +6,16 @@ use super::{Action, Coordination, Life, Notice, PublicationOutcome};
 use crate::error::{Error, ErrorKind};
 use crate::ids::Epoch;
 use crate::protocol::{
-    CheckpointKind, CommitPermit, Control, Manifest, SubtaskSnapshot, is_timed_out,
+    CheckpointCost, CheckpointKind, CommitPermit, Control, Manifest, PendingCheckpoint,
+    SubtaskSnapshot, is_timed_out,
 };
 
 /// A manifest on its way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Publishing {
     pub(super) epoch: Epoch,
-    /// When its epoch was closed.
-    triggered: Duration,
+    /// What the subtasks answered.
+    pending: PendingCheckpoint,
     /// When it was handed over.
     pub(super) since: Duration,
 }
@@ -24,7 +25,7 @@ impl Coordination {
         let pending = self.pending.remove(&epoch);
         self.publishing = Some(Publishing {
             epoch,
-            triggered: pending.map_or(now, |pending| pending.triggered),
+            pending: pending.unwrap_or_else(|| PendingCheckpoint::new(epoch, now, [])),
             since: now,
         });
         let run = &self.run;
@@ -48,7 +49,7 @@ impl Coordination {
     /// A publication cannot be given up, since its manifest may be durable. If it hangs, so would
     /// all later ones: the job stops, and its next run finds out.
     pub(super) fn judge_publication(&mut self, now: Duration) {
-        let Some(Publishing { epoch, since, .. }) = self.publishing else {
+        let Some(&Publishing { epoch, since, .. }) = self.publishing.as_ref() else {
             return;
         };
         let timeout = self.settings.timeout;
@@ -72,14 +73,16 @@ impl Coordination {
         };
         match outcome {
             PublicationOutcome::Durable => {
-                let took = now.saturating_sub(publishing.triggered);
-                self.completed(now, manifest, took);
+                let Publishing { pending, since, .. } = publishing;
+                self.completed(now, manifest, pending.cost(Some(since), now));
             }
             PublicationOutcome::Fenced { by } => self.fail(Error::fenced(format!(
                 "generation {by} of the job `{}` has taken over: this run (generation {}) stops",
                 self.run.job, self.run.generation
             ))),
             PublicationOutcome::Failed(error) if error.kind() == ErrorKind::Unavailable => {
+                // What it has cost is told with its failure.
+                self.pending.insert(epoch, publishing.pending);
                 self.checkpoint_failed(now, epoch, error.to_string());
             }
             // No later manifest would fare better.
@@ -87,14 +90,16 @@ impl Coordination {
         }
     }
 
-    fn completed(&mut self, now: Duration, manifest: &Manifest, took: Duration) {
+    fn completed(&mut self, now: Duration, manifest: &Manifest, cost: CheckpointCost) {
         let epoch = manifest.epoch;
         self.failures.clear();
         self.restored_at = None;
         self.last_end = Some(now);
         self.newest = Some(epoch);
-        self.actions
-            .push(Action::Tell(Notice::Completed { epoch, took }));
+        self.actions.push(Action::Tell(Notice::Completed {
+            epoch,
+            cost: Box::new(cost),
+        }));
         if self.life == Life::Failed {
             return;
         }

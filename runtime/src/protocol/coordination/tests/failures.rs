@@ -3,7 +3,6 @@
 use super::play::*;
 use crate::error::ErrorKind;
 use crate::ids::Generation;
-use crate::protocol::SnapshotAck;
 use crate::protocol::coordination::*;
 
 #[test]
@@ -32,7 +31,7 @@ fn whoever_asked_is_told_of_a_failure() {
 fn a_checkpoint_without_all_answers_is_given_up_and_the_next_one_is_taken() {
     let mut play = Play::begin(|_| ());
     play.open_first();
-    play.ack("source", 5, SnapshotAck::Durable(Vec::new()));
+    play.ack("source", 5, durable());
     play.until(59);
     play.expect(&[]);
     play.until(60);

@@ -2,7 +2,6 @@
 
 use super::play::*;
 use crate::ids::Generation;
-use crate::protocol::SnapshotAck;
 use crate::protocol::coordination::*;
 use crate::settings::DuringBacklog;
 
@@ -46,7 +45,7 @@ fn a_checkpoint_is_not_complete_before_the_ack_frontier_says_so() {
     let mut play = Play::begin(|_| ());
     play.open_first();
     for stage in ALL {
-        play.ack(stage, 5, SnapshotAck::Durable(Vec::new()));
+        play.ack(stage, 5, durable());
     }
     play.expect(&[]);
     play.frontier(6);
@@ -187,8 +186,8 @@ fn a_later_checkpoint_that_is_complete_waits_for_the_one_before_to_be_published(
     play.until(10);
     play.expect(&["trigger 6"]);
     for stage in ALL {
-        play.ack(stage, 6, SnapshotAck::Durable(Vec::new()));
-        play.ack(stage, 5, SnapshotAck::Durable(Vec::new()));
+        play.ack(stage, 6, durable());
+        play.ack(stage, 5, durable());
     }
     // The frontier passes both at once.
     play.frontier(7);

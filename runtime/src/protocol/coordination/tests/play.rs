@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation, KeyGroupCount, SubtaskId, WorkerIndex};
 use crate::protocol::coordination::*;
-use crate::protocol::{Acknowledgement, Manifest, PlanStage, SnapshotAck, StoredPlan};
+use crate::protocol::{
+    Acknowledgement, Manifest, PlanStage, SnapshotAck, SnapshotCost, StoredPlan,
+};
 
 pub(super) const S: Duration = Duration::from_secs(1);
 
@@ -146,15 +148,15 @@ impl Play {
     /// Every subtask answers that it is durable.
     pub(super) fn answer(&mut self, epoch: u64) {
         for stage in ALL {
-            self.ack(stage, epoch, SnapshotAck::Durable(Vec::new()));
+            self.ack(stage, epoch, durable());
         }
         self.frontier(epoch + 1);
     }
 
     /// One subtask answers that it failed.
     pub(super) fn answer_failed(&mut self, epoch: u64) {
-        self.ack("source", epoch, SnapshotAck::Durable(Vec::new()));
-        self.ack("sink", epoch, SnapshotAck::Durable(Vec::new()));
+        self.ack("source", epoch, durable());
+        self.ack("sink", epoch, durable());
         self.ack("count", epoch, SnapshotAck::Failed("disk full".to_owned()));
         self.frontier(epoch + 1);
     }
@@ -211,9 +213,16 @@ fn word(action: &Action) -> String {
         Action::Answer(Asker(asker), Ok(epoch)) => format!("tell {asker} {epoch}"),
         Action::Answer(Asker(asker), Err(_)) => format!("tell {asker} it failed"),
         Action::Fail(error) => format!("fail {}", error.kind().as_str()),
-        Action::Tell(Notice::Completed { epoch, took }) => format!("{epoch} took {took:?}"),
+        Action::Tell(Notice::Completed { epoch, cost }) => {
+            format!("{epoch} took {:?}", cost.took)
+        }
         Action::Tell(Notice::Failed { epoch, .. }) => format!("{epoch} failed"),
     }
+}
+
+/// The answer of a subtask that keeps nothing.
+pub(super) fn durable() -> SnapshotAck {
+    SnapshotAck::Durable(Vec::new(), SnapshotCost::default())
 }
 
 pub(super) fn unavailable() -> PublicationOutcome {
