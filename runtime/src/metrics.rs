@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::histogram::Histogram;
 pub use crate::histogram::Quantiles;
-use crate::protocol::Health;
+use crate::protocol::{CheckpointCost, Health};
 
 /// What a job counts.
 #[derive(Debug, Default)]
@@ -17,6 +17,9 @@ pub struct Metrics {
     checkpoints_failed: AtomicU64,
     last_checkpoint: AtomicU64,
     last_checkpoint_micros: AtomicU64,
+    last_pause_micros: AtomicU64,
+    last_new_bytes: AtomicU64,
+    history_lost: AtomicU64,
     watermark: AtomicI64,
     freezes: Histogram,
     copies: Histogram,
@@ -48,6 +51,12 @@ pub struct MetricsSnapshot {
     pub last_checkpoint: u64,
     /// From trigger to publication of the newest completed checkpoint, in microseconds.
     pub last_checkpoint_micros: u64,
+    /// How long the newest completed checkpoint kept the worker from records that it kept longest, in microseconds.
+    pub last_checkpoint_pause_micros: u64,
+    /// Bytes of the newest completed checkpoint that no earlier one holds.
+    pub last_checkpoint_new_bytes: u64,
+    /// Entries of the history that could not be written.
+    pub history_lost: u64,
     /// The watermark of the first worker's slowest source, in milliseconds since the Unix epoch;
     /// `None` before the first record and behind the last.
     pub watermark: Option<i64>,
@@ -99,10 +108,20 @@ impl Metrics {
         self.watermark.store(watermark, Ordering::Relaxed);
     }
 
-    pub(crate) fn checkpoint_completed(&self, epoch: u64, micros: u64) {
+    pub(crate) fn checkpoint_completed(&self, epoch: u64, cost: &CheckpointCost) {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let pause = micros(cost.kept_from_records(0.0));
+        self.last_pause_micros.store(pause, Ordering::Relaxed);
+        self.last_new_bytes
+            .store(cost.weight.new_bytes, Ordering::Relaxed);
         self.checkpoints.fetch_add(1, Ordering::Relaxed);
         self.last_checkpoint.store(epoch, Ordering::Relaxed);
-        self.last_checkpoint_micros.store(micros, Ordering::Relaxed);
+        self.last_checkpoint_micros
+            .store(micros(cost.took), Ordering::Relaxed);
+    }
+
+    pub(crate) fn lost_history(&self) {
+        self.history_lost.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn checkpoint_failed(&self) {
@@ -174,6 +193,9 @@ impl Metrics {
             checkpoints_failed: get(&self.checkpoints_failed),
             last_checkpoint: get(&self.last_checkpoint),
             last_checkpoint_micros: get(&self.last_checkpoint_micros),
+            last_checkpoint_pause_micros: get(&self.last_pause_micros),
+            last_checkpoint_new_bytes: get(&self.last_new_bytes),
+            history_lost: get(&self.history_lost),
             restarts: get(&self.restarts),
             unhealthy: self.unhealthy.load(Ordering::Relaxed),
             watermark: (watermark != i64::MIN && watermark != i64::MAX).then_some(watermark),

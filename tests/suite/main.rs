@@ -8,6 +8,7 @@ mod edges;
 mod failed_checkpoints;
 mod flights;
 mod hanging_disk;
+mod history;
 mod inspection;
 mod language;
 mod overtaken;

@@ -32,6 +32,7 @@ mod changes;
 #[cfg_attr(not(feature = "rocksdb"), path = "no_database.rs")]
 mod database;
 mod entry;
+mod history;
 mod pages;
 mod routing;
 mod shape;
@@ -49,6 +50,7 @@ use serde::Serialize;
 
 pub use changes::{StateChange, StateChanges};
 pub use entry::{Stamp, StateClock, StateEntry, StatePlace};
+pub use history::History;
 pub use summary::{CheckpointSummary, Holding, StageSummary};
 pub use walk::StateEntries;
 

@@ -7,6 +7,7 @@
 
 mod compacting;
 mod costs;
+mod port;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,12 +15,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use timely::dataflow::channels::pushers::Output;
-use timely::dataflow::operators::Capability;
 use timely::scheduling::SyncActivator;
 
 pub(crate) use self::costs::Spent;
 use self::costs::{Costs, Storing};
+use self::port::Port;
 use super::alarm::Alarm;
 use super::graph::WorkerContext;
 use super::moment::Moment;
@@ -434,42 +434,5 @@ fn snapshot_of(staged: Staged<Committable>) -> SnapshotRef {
     SnapshotRef {
         kind: SnapshotKind::Operator,
         location: Location::Inline(snapshot.encode()),
-    }
-}
-
-/// An answer output with its capability.
-struct Port<M> {
-    at: usize,
-    output: Output<Moment, Vec<M>>,
-    capability: Option<Capability<Moment>>,
-}
-
-impl<M: Clone + 'static> Port<M> {
-    fn attach<'s>(ports: &mut Ports<'s>) -> (Self, timely::dataflow::Stream<'s, Moment, Vec<M>>) {
-        let (at, output, stream) = ports.answer_output();
-        (
-            Self {
-                at,
-                output,
-                capability: None,
-            },
-            stream,
-        )
-    }
-
-    fn start(&mut self, capabilities: &mut Capabilities) {
-        self.capability = Some(capabilities.take(self.at));
-    }
-
-    fn send(&mut self, mut messages: Vec<M>) {
-        if let Some(capability) = &self.capability {
-            self.output.activate().give(capability, &mut messages);
-        }
-    }
-
-    fn downgrade(&mut self, moment: Moment) {
-        if let Some(capability) = &mut self.capability {
-            capability.downgrade(&moment);
-        }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use super::coordinator::{AskerBook, AttemptNumber, Coordinator, Event, Inside};
+use super::history::{self, HistoryKeeping};
 use super::publisher::{Publisher, PublisherParts};
 use super::recovery::{Beginning, Recovered, kept_while_running, recover};
 use super::start::{Environment, JobSpec, Outcome};
@@ -12,7 +13,7 @@ use super::workplace;
 use crate::dataflow::{self, Blueprint, Fate, Restored, Run};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation};
-use crate::protocol::{Claimant, Coordination, During, RunFacts};
+use crate::protocol::{Claimant, Coordination, During, HistoryEntry, RunBegan, RunFacts};
 use crate::settings::Options;
 use crate::state::{Backend, StateStore};
 use crate::storage::CheckpointStorage;
@@ -78,6 +79,7 @@ impl Attempt<'_> {
             };
             AttemptFailure::of(error, during)
         };
+        let since = self.environment.clock.now();
         let recovered = self
             .storage()
             .and_then(|storage| recover(begin, &mut self.claimant, storage))
@@ -90,10 +92,29 @@ impl Attempt<'_> {
         }
         let author = (recovered.writer.generation(), recovered.writer.nonce());
         let backend = workplace::start(begin, author).map_err(beginning)?;
-        self.work(recovered, backend)
+        let began = self.began(&recovered, since);
+        self.work(recovered, backend, began)
     }
 
-    fn work(&self, recovered: Recovered, backend: Backend) -> Result<Finished, AttemptFailure> {
+    /// What is kept of the beginning of this attempt.
+    fn began(&self, recovered: &Recovered, since: Duration) -> RunBegan {
+        let Environment { clock, .. } = self.environment;
+        let recovery = clock.now().saturating_sub(since);
+        let at = (clock.unix_millis(), recovery);
+        RunBegan {
+            from: recovered.from,
+            restarts: self.number.0,
+            worker_count: self.worker_count() as u32,
+            ..history::began(&recovered.writer, &self.options, at)
+        }
+    }
+
+    fn work(
+        &self,
+        recovered: Recovered,
+        backend: Backend,
+        began: RunBegan,
+    ) -> Result<Finished, AttemptFailure> {
         let running = |error| AttemptFailure::of(error, During::Running);
         let seed = recovered.writer.nonce();
         let run = self.run_from(&recovered, backend);
@@ -103,20 +124,25 @@ impl Attempt<'_> {
             self.environment.clock.now(),
         );
         let (number, events) = (self.number, self.environment.handle.sender());
+        let keep = self.options.checkpoints.history;
         let parts = PublisherParts {
+            history: HistoryKeeping::of(&recovered.writer, keep, &self.environment.metrics),
             writer: recovered.writer,
             keep: kept_while_running(&self.options),
             damaged: recovered.damaged,
         };
         let publisher = Publisher::start(parts, number, events.clone()).map_err(running)?;
+        publisher.note(HistoryEntry::Began(began));
         let fate = Arc::clone(&run.fate);
         let coordinator = Coordinator {
             attempt: number,
+            generation: run.generation,
             machine,
             settings: &self.options.checkpoints,
             clock: &self.environment.clock,
             metrics: &self.environment.metrics,
             health: self.environment.handle.health_board(),
+            last_checkpoint: self.environment.handle.last_checkpoint_board(),
             fate: Arc::clone(&fate),
             inbox: self.inbox,
             worker_count: run.worker_count,

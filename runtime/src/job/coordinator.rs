@@ -10,15 +10,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use super::handle::HealthBoard;
+use super::history::{EndedCheckpoint, LastCheckpoint, end_of};
 use super::publisher::Publisher;
 use crate::clock::Clock;
 use crate::dataflow::{Fate, FromWorkers, Workers};
 use crate::error::{Error, Result};
-use crate::ids::Epoch;
+use crate::ids::{Epoch, Generation};
 use crate::metrics::Metrics;
 use crate::protocol::{
-    Action, Asker, Control, Coordination, Heard, JobEnd, Manifest, Notice, PublicationOutcome,
-    keep_at_end,
+    Action, Asker, Control, Coordination, Heard, HistoryEntry, JobEnd, Manifest, Notice,
+    PublicationOutcome, RunEnded, keep_at_end,
 };
 use crate::settings::CheckpointSettings;
 use crate::storage::log::Publication;
@@ -57,11 +58,13 @@ const PATIENCE: u32 = 250;
 /// What the coordinator acts with.
 pub(super) struct Coordinator<'a> {
     pub(super) attempt: AttemptNumber,
+    pub(super) generation: Generation,
     pub(super) machine: Coordination,
     pub(super) settings: &'a CheckpointSettings,
     pub(super) clock: &'a Clock,
     pub(super) metrics: &'a Metrics,
     pub(super) health: &'a HealthBoard,
+    pub(super) last_checkpoint: &'a LastCheckpoint,
     pub(super) fate: Arc<Fate>,
     pub(super) inbox: &'a Receiver<Event>,
     pub(super) worker_count: usize,
@@ -111,6 +114,13 @@ impl Coordinator<'_> {
         let stuck = self.go_on(&mut workers, &publisher);
         workers.finish(&stuck);
         let end = self.machine.job_end();
+        // Of a crash nothing is known afterwards.
+        if !self.crashed {
+            publisher.note(HistoryEntry::Ended(RunEnded {
+                at_unix_ms: self.clock.unix_millis(),
+                how: end_of(self.fate.error().as_ref(), end),
+            }));
+        }
         match end {
             _ if self.fate.has_failed() => publisher.abandon(),
             // Nothing is deleted: without the last checkpoint, the one before it is all there is.
@@ -232,14 +242,43 @@ impl Coordinator<'_> {
             Action::Fail(error) => self.fate.fail(error),
             Action::Tell(Notice::Completed { epoch, cost }) => {
                 let took = cost.took;
-                self.metrics
-                    .checkpoint_completed(epoch.0, took.as_micros() as u64);
+                self.metrics.checkpoint_completed(epoch.0, &cost);
                 tracing::debug!(%epoch, ?took, "a checkpoint is complete");
+                let cost = *cost;
+                self.ended(
+                    EndedCheckpoint {
+                        epoch,
+                        failure: None,
+                        cost,
+                    },
+                    publisher,
+                );
             }
-            Action::Tell(Notice::Failed { epoch, reason, .. }) => {
+            Action::Tell(Notice::Failed {
+                epoch,
+                reason,
+                cost,
+            }) => {
                 self.metrics.checkpoint_failed();
                 tracing::warn!(%epoch, reason, "a checkpoint failed");
+                let (failure, cost) = (Some(reason), *cost);
+                self.ended(
+                    EndedCheckpoint {
+                        epoch,
+                        failure,
+                        cost,
+                    },
+                    publisher,
+                );
             }
         }
+    }
+
+    /// Keeps and shows what a checkpoint cost.
+    fn ended(&self, checkpoint: EndedCheckpoint, publisher: &Publisher) {
+        let at = self.clock.unix_millis();
+        let record = checkpoint.record(self.generation, at, self.metrics);
+        publisher.note(HistoryEntry::Checkpoint(Box::new(record.clone())));
+        self.last_checkpoint.show(record);
     }
 }

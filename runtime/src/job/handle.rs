@@ -4,10 +4,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::coordinator::Event;
+use super::history::LastCheckpoint;
 use crate::error::{Error, Result};
 use crate::ids::Epoch;
 use crate::metrics::Metrics;
-use crate::protocol::Health;
+use crate::protocol::{CheckpointRecord, Health};
 
 /// Asks a running job to stop, to take a checkpoint, or how it is; clones talk to the same job.
 ///
@@ -18,6 +19,7 @@ pub struct JobHandle {
     events: Sender<Event>,
     inbox: Arc<Mutex<Option<Receiver<Event>>>>,
     health: HealthBoard,
+    last_checkpoint: LastCheckpoint,
 }
 
 /// How the job is, for everybody to read.
@@ -61,6 +63,7 @@ impl JobHandle {
             events,
             inbox: Arc::new(Mutex::new(Some(inbox))),
             health: HealthBoard::default(),
+            last_checkpoint: LastCheckpoint::default(),
         }
     }
 
@@ -94,6 +97,11 @@ impl JobHandle {
             .clone()
     }
 
+    /// The last checkpoint that ended, complete or failed, with what it cost.
+    pub fn last_checkpoint(&self) -> Option<CheckpointRecord> {
+        self.last_checkpoint.get()
+    }
+
     /// Ends the job at once, without a checkpoint or a restart: what a crash of the process would do.
     pub fn crash(&self) {
         let _ = self.events.send(Event::Crash);
@@ -101,6 +109,10 @@ impl JobHandle {
 
     pub(super) fn health_board(&self) -> &HealthBoard {
         &self.health
+    }
+
+    pub(super) fn last_checkpoint_board(&self) -> &LastCheckpoint {
+        &self.last_checkpoint
     }
 
     pub(super) fn sender(&self) -> Sender<Event> {

@@ -82,6 +82,7 @@ impl Publisher {
             writer,
             keep: Keep::Newest(retained),
             damaged,
+            history: None,
         })
     }
 

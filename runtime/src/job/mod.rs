@@ -3,6 +3,7 @@
 mod attempt;
 mod coordinator;
 mod handle;
+mod history;
 #[doc(hidden)]
 pub mod internals;
 mod publisher;

@@ -6,10 +6,13 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use super::coordinator::{AttemptNumber, Event, Inside};
+use super::history::HistoryKeeping;
 use crate::dataflow::companion::Companion;
 use crate::error::{Error, Result};
 use crate::ids::Epoch;
-use crate::protocol::{Keep, Manifest, Phase, RetentionFacts, SlotNumber, plan_cleanup};
+use crate::protocol::{
+    HistoryEntry, Keep, Manifest, Phase, RetentionFacts, SlotNumber, plan_cleanup,
+};
 use crate::storage::cleanup;
 use crate::storage::log::{LogWriter, Publication, list_state};
 
@@ -29,6 +32,8 @@ enum Order {
     Look,
     /// For the last time, and keeping something else than before if that is said.
     CleanUp(Option<Keep>),
+    /// For the history.
+    Note(Box<HistoryEntry>),
 }
 
 /// What the publisher's thread works with.
@@ -39,6 +44,8 @@ pub(super) struct PublisherParts {
     pub(super) keep: Keep,
     /// Manifests that name damaged objects.
     pub(super) damaged: BTreeSet<SlotNumber>,
+    /// Where the history goes, if it is kept.
+    pub(super) history: Option<HistoryKeeping>,
 }
 
 impl Publisher {
@@ -69,6 +76,11 @@ impl Publisher {
                     Order::CleanUp(keep) => {
                         parts.clean_up(keep.unwrap_or(parts.keep), Phase::Over);
                     }
+                    Order::Note(entry) => {
+                        if let Some(history) = &mut parts.history {
+                            history.note(&entry, &parts.writer);
+                        }
+                    }
                 }
             }
         };
@@ -83,6 +95,11 @@ impl Publisher {
     /// Publishes a manifest.
     pub(super) fn publish(&self, manifest: Box<Manifest>) {
         let _ = self.orders.send(Order::Publish(manifest));
+    }
+
+    /// Writes an entry of the history, some time.
+    pub(super) fn note(&self, entry: HistoryEntry) {
+        let _ = self.orders.send(Order::Note(Box::new(entry)));
     }
 
     /// Looks whether another run has taken over.

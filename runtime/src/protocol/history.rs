@@ -254,9 +254,6 @@ pub fn runs_of(
     runs.into_values().collect()
 }
 
-/// How many entries more than are kept there may be: so many are removed at a time.
-const SLACK: usize = 16;
-
 /// Which entries are to be removed, of those that are there: the oldest ones, where there are more
 /// checkpoints than `keep`, or beginnings and ends of more runs.
 pub fn surplus(mut keys: Vec<HistoryKey>, keep: usize) -> Vec<HistoryKey> {
@@ -271,6 +268,6 @@ pub fn surplus(mut keys: Vec<HistoryKey>, keep: usize) -> Vec<HistoryKey> {
 
 fn oldest_of(mut keys: Vec<HistoryKey>, keep: usize) -> Vec<HistoryKey> {
     let more = keys.len().saturating_sub(keep);
-    keys.truncate(if more < SLACK { 0 } else { more });
+    keys.truncate(more);
     keys
 }

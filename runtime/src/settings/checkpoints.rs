@@ -31,6 +31,9 @@ pub struct CheckpointSettings {
     /// How long behind a restore the first checkpoint may take to complete, before the job counts
     /// as unhealthy. `None`, the default, is the interval and the timeout together.
     pub first_within: Option<Duration>,
+    /// Of how many checkpoints, and of how many runs, the history is kept: what they cost, and how they
+    /// ended. 0 keeps none. Default 100.
+    pub history: usize,
 }
 
 /// How often checkpoints are taken while a source reports a backlog.
@@ -84,6 +87,7 @@ impl Default for CheckpointSettings {
             commit_timeout: Duration::from_secs(60),
             mode: CheckpointMode::default(),
             first_within: None,
+            history: 100,
         }
     }
 }

@@ -26,23 +26,26 @@ pub enum FrameKind {
     Manifest,
     /// The state of one subtask, or a part of it.
     Snapshot,
+    /// An entry of the job's history.
+    History,
 }
 
 impl FrameKind {
-    const ALL: [Self; 3] = [Self::Claim, Self::Manifest, Self::Snapshot];
+    const ALL: [Self; 4] = [Self::Claim, Self::Manifest, Self::Snapshot, Self::History];
 
     const fn code(self) -> u16 {
         match self {
             Self::Claim => 1,
             Self::Manifest => 2,
             Self::Snapshot => 3,
+            Self::History => 4,
         }
     }
 
     /// The version of the body that this build writes and reads.
     pub const fn version(self) -> u16 {
         match self {
-            Self::Claim | Self::Manifest | Self::Snapshot => 1,
+            Self::Claim | Self::Manifest | Self::Snapshot | Self::History => 1,
         }
     }
 }

@@ -13,6 +13,7 @@
 //! | [`frame`], [`names`] | the envelope and the names of all that is stored |
 //! | [`log`] | claims and manifests |
 //! | [`snapshots`] | state objects, and whether they are whole |
+//! | [`history`] | what past checkpoints cost, and how runs ended |
 //! | [`cleanup`] | deletion by plan |
 
 pub mod cleanup;
@@ -23,6 +24,7 @@ mod faulty;
 pub mod frame;
 #[cfg(test)]
 mod golden_tests;
+pub mod history;
 mod local;
 mod location;
 pub mod log;

@@ -10,13 +10,16 @@ use std::fmt::Write as _;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ids::{Epoch, Generation, SubtaskId};
-use crate::protocol::{SlotNumber, StateObject};
+use crate::protocol::{HistoryEvent, HistoryKey, SlotNumber, StateObject};
 
 /// The directory of the checkpoint log.
 pub const LOG_DIR: &str = "log";
 
 /// The directory of the state objects.
 pub const STATE_DIR: &str = "state";
+
+/// The directory of the job's history.
+pub const HISTORY_DIR: &str = "history";
 
 /// The directory of unfinished files (local storage only).
 pub const TEMPORARY_DIR: &str = "tmp";
@@ -107,6 +110,32 @@ pub fn parse_state_object(name: &str) -> Option<StateObject> {
         generation: Generation(generation.parse().ok()?),
         epoch: Epoch(epoch.parse().ok()?),
     })
+}
+
+/// The name of an entry of the history.
+pub fn history(key: HistoryKey) -> String {
+    let HistoryKey { generation, event } = key;
+    let run = format!("{HISTORY_DIR}/g{generation:010}");
+    match event {
+        HistoryEvent::Began => format!("{run}-began"),
+        HistoryEvent::Checkpoint(epoch) => format!("{run}-e{epoch:020}"),
+        HistoryEvent::Ended => format!("{run}-ended"),
+    }
+}
+
+/// The entry of the history that has this name; `None` for what is none of ours.
+pub fn parse_history(name: &str) -> Option<HistoryKey> {
+    let rest = name.strip_prefix(HISTORY_DIR)?.strip_prefix("/g")?;
+    let (generation, event) = rest.split_once('-')?;
+    let key = HistoryKey {
+        generation: Generation(generation.parse().ok()?),
+        event: match event {
+            "began" => HistoryEvent::Began,
+            "ended" => HistoryEvent::Ended,
+            epoch => HistoryEvent::Checkpoint(Epoch(epoch.strip_prefix('e')?.parse().ok()?)),
+        },
+    };
+    (history(key) == name).then_some(key)
 }
 
 /// The name of the object by which an object store shows that it creates only what is absent.
@@ -304,6 +333,31 @@ mod tests {
             (parsed.generation, parsed.epoch),
             (Generation(2), Epoch(41))
         );
+    }
+
+    #[test]
+    fn entries_of_the_history_sort_by_name_as_they_happened() {
+        let key = |run, event| HistoryKey {
+            generation: Generation(run),
+            event,
+        };
+        let keys = [
+            key(9, HistoryEvent::Began),
+            key(9, HistoryEvent::Checkpoint(Epoch(9))),
+            key(9, HistoryEvent::Checkpoint(Epoch(10))),
+            key(9, HistoryEvent::Ended),
+            key(10, HistoryEvent::Began),
+        ];
+        let names = keys.map(history);
+        assert_eq!(names[1], "history/g0000000009-e00000000000000000009");
+        assert!(keys.is_sorted() && names.is_sorted(), "{names:?}");
+        for (key, name) in keys.iter().zip(&names) {
+            assert!(is_plain(name));
+            assert_eq!(parse_history(name), Some(*key));
+        }
+        for other in ["history/g1-began", "history/g0000000001-e1", "history/x"] {
+            assert_eq!(parse_history(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -32,6 +32,12 @@ pub trait CheckpointStorage: fmt::Debug + Send + Sync {
     /// Writes an object under a name that nobody else uses; durable on return.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()>;
 
+    /// Writes an object that nothing depends on. No reader sees a part of it, but it may be lost, or damaged,
+    /// with the power. A storage that spares something by that says so; the others write it like any.
+    fn note(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.write(name, bytes)
+    }
+
     /// The bytes of an object; `None` if there is none of this name.
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>>;
 

@@ -165,6 +165,20 @@ impl CheckpointStorage for LocalStorage {
             .map_err(|e| unavailable("sync", &dir, &e))
     }
 
+    fn note(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.path(name)?;
+        self.make_dir_of(name)?;
+        let count = self.temporary_count.fetch_add(1, Ordering::Relaxed);
+        let temporary = names::temporary(self.unique, count);
+        self.make_dir_of(&temporary)?;
+        let temporary = self.root.join(temporary);
+        let write = || {
+            self.disk.create(&temporary)?.write_all(bytes)?;
+            self.disk.rename(&temporary, &path)
+        };
+        write().map_err(|e| unavailable("write", &path, &e))
+    }
+
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let path = self.path(name)?;
         found(&path, self.disk.read(&path))

@@ -59,7 +59,9 @@ pub fn decode_slot(bytes: &[u8]) -> SlotContent {
         FrameKind::Manifest => {
             decode_body(body).map(|manifest| SlotContent::Manifest(Box::new(manifest)))
         }
-        FrameKind::Snapshot => Err(FrameError::OtherKind(FrameKind::Snapshot).to_string()),
+        kind @ (FrameKind::Snapshot | FrameKind::History) => {
+            Err(FrameError::OtherKind(kind).to_string())
+        }
     };
     match content {
         Ok(content) if author == content_author(&content) => content,
@@ -78,7 +80,7 @@ fn slot_author(header: &FrameHeader) -> Option<SlotAuthor> {
     let role = match header.kind {
         FrameKind::Claim => SlotRole::Claim,
         FrameKind::Manifest => SlotRole::Manifest,
-        FrameKind::Snapshot => return None,
+        FrameKind::Snapshot | FrameKind::History => return None,
     };
     Some(SlotAuthor {
         generation: header.generation,
