@@ -14,7 +14,7 @@ pub use std::{module_path, vec};
 pub use crate::Job;
 pub use crate::builder::Stream;
 pub use flowdsl_runtime::key::{Key, KeyHasher};
-pub use flowdsl_runtime::schema::Schema;
+pub use flowdsl_runtime::schema::{DefaultValue, Field, Schema, default_bytes};
 pub use flowdsl_runtime::state::State;
 
 use flowdsl_runtime::connector::{Sink, Source};
@@ -140,26 +140,32 @@ pub fn schema_of<T: 'static>(name: &str, make: impl FnOnce() -> Schema) -> Schem
 }
 
 /// The schema of a struct.
-pub fn struct_schema(name: &str, fields: Vec<(&str, Schema)>) -> Schema {
-    Schema::Struct(name.to_owned(), owned(fields))
+pub fn struct_schema(name: &str, fields: Vec<Field>) -> Schema {
+    Schema::Struct(name.to_owned(), fields)
+}
+
+/// A field without a default.
+pub fn field(name: &str, schema: Schema) -> Field {
+    (name, schema).into()
+}
+
+/// A field with a default, for values that were stored without it.
+pub fn field_with(name: &str, schema: Schema, default: DefaultValue) -> Field {
+    Field {
+        default: Some(default),
+        ..field(name, schema)
+    }
 }
 
 /// The schema of an enum.
-pub fn enum_schema(name: &str, variants: Vec<(&str, Vec<(&str, Schema)>)>) -> Schema {
+pub fn enum_schema(name: &str, variants: Vec<(&str, Vec<Field>)>) -> Schema {
     Schema::Enum(
         name.to_owned(),
         variants
             .into_iter()
-            .map(|(variant, fields)| (variant.to_owned(), owned(fields)))
+            .map(|(variant, fields)| (variant.to_owned(), fields))
             .collect(),
     )
-}
-
-fn owned(fields: Vec<(&str, Schema)>) -> Vec<(String, Schema)> {
-    fields
-        .into_iter()
-        .map(|(name, schema)| (name.to_owned(), schema))
-        .collect()
 }
 
 /// What a flow with mistakes is, beside their errors: it never runs, as it never compiles.

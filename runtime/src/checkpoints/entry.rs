@@ -5,8 +5,9 @@ use std::cmp::Ordering;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::shape::{Table, What, stamps_of};
 use crate::ids::KeyGroup;
+use crate::schema::{Datum, Schema, stamps_of, to_json, unstamped_schema};
+use crate::state::stored::{Table, What, unstamped};
 
 /// Something that a stage remembers of a key.
 ///
@@ -131,15 +132,16 @@ pub(super) fn entries_of(
     table: &Table,
     (hash, text): (u64, String),
     key_group: KeyGroup,
-    (stored, value): (Value, Value),
+    (stored, value): &(Datum, Datum),
 ) -> Option<Vec<StateEntry>> {
+    let clock = stamps_of(&table.value).map(clock_of);
     let (value, stamp) = unstamped(table, value)?;
-    let (key, part) = if table.part.is_some() {
-        let [part, key] = <[Value; 2]>::try_from(array(stored)?).ok()?;
-        (key, part)
-    } else {
-        (stored, Value::Null)
+    let stamp = clock.zip(stamp).map(|(clock, at)| Stamp { clock, at });
+    let (part, key) = match &table.part {
+        None => (None, stored),
+        Some(_) => (stored.part(0), stored.part(1)?),
     };
+    let key = to_json(key, &table.key);
     let position = Position {
         what: table.what.clone(),
         hash,
@@ -156,18 +158,19 @@ pub(super) fn entries_of(
     };
     let place = match &table.what {
         What::Sessions => {
-            let session = |session: Value| {
-                let (place, start, acc) = session_of(session)?;
+            let Schema::List(of) = &table.value else {
+                return None;
+            };
+            let session = |session: &Datum| {
+                let (place, start, acc) = session_of(session, of)?;
                 let within = Position {
                     within: start,
                     ..position.clone()
                 };
                 Some(entry(place, acc, within))
             };
-            let mut sessions: Vec<_> = array(value)?
-                .into_iter()
-                .map(session)
-                .collect::<Option<_>>()?;
+            let sessions = value.parts()?.iter();
+            let mut sessions: Vec<_> = sessions.map(session).collect::<Option<_>>()?;
             sessions.sort_by(StateEntry::cmp_place);
             return Some(sessions);
         }
@@ -182,53 +185,55 @@ pub(super) fn entries_of(
         },
         What::Map(name) => StatePlace::Map {
             name: name.to_string(),
-            map_key: part,
+            map_key: to_json(part?, table.part.as_ref()?),
         },
         What::Items(name) => StatePlace::List {
             name: name.to_string(),
-            place: part.as_u64()?,
+            place: part?.as_u64()?,
         },
         What::Timers => StatePlace::Timer {
-            clock: if part[0].as_bool()? {
-                StateClock::Processing
-            } else {
-                StateClock::Event
+            clock: match part?.part(0)? {
+                Datum::Bool(true) => StateClock::Processing,
+                Datum::Bool(false) => StateClock::Event,
+                _ => return None,
             },
-            time: part[1].as_i64()?,
+            time: integer(part?.part(1)?)?,
         },
         // Said of lists by their items.
         What::Bounds(_) => return Some(Vec::new()),
     };
+    let value = to_json(value, unstamped_schema(&table.value));
     Some(vec![entry(place, value, position)])
 }
 
-/// A value without its stamp.
-pub(super) fn unstamped(table: &Table, mut value: Value) -> Option<(Value, Option<Stamp>)> {
-    let Some(clock) = stamps_of(&table.value) else {
-        return Some((value, None));
-    };
-    let clock = if clock == "event time" {
+fn clock_of(name: &str) -> StateClock {
+    if name == "event time" {
         StateClock::Event
     } else {
         StateClock::Processing
-    };
-    let at = value["stamp"].as_i64()?;
-    Some((value["value"].take(), Some(Stamp { clock, at })))
+    }
 }
 
-fn session_of(mut session: Value) -> Option<(StatePlace, i64, Value)> {
-    let start = session["start"].as_i64()?;
+fn session_of(session: &Datum, of: &Schema) -> Option<(StatePlace, i64, Value)> {
+    let Schema::Struct(_, fields) = of else {
+        return None;
+    };
+    let ([start, end, Datum::Bool(fired), acc], [.., of_acc]) = (session.parts()?, &fields[..])
+    else {
+        return None;
+    };
+    let start = integer(start)?;
     let place = StatePlace::Session {
         start,
-        end: session["end"].as_i64()?,
-        fired: session["fired"].as_bool()?,
+        end: integer(end)?,
+        fired: *fired,
     };
-    Some((place, start, session["acc"].take()))
+    Some((place, start, to_json(acc, &of_acc.schema)))
 }
 
-fn array(value: Value) -> Option<Vec<Value>> {
-    match value {
-        Value::Array(items) => Some(items),
+fn integer(datum: &Datum) -> Option<i64> {
+    match datum {
+        Datum::Signed(number) => i64::try_from(*number).ok(),
         _ => None,
     }
 }

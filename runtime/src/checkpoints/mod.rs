@@ -27,17 +27,9 @@
 //! # assert!(print("no-such-directory").is_err());
 //! ```
 
-mod chain;
 mod changes;
-#[cfg_attr(not(feature = "rocksdb"), path = "no_database.rs")]
-mod database;
 mod entry;
 mod history;
-mod pages;
-mod routing;
-mod shape;
-mod slices;
-mod subtask;
 mod summary;
 #[cfg(test)]
 mod tests;

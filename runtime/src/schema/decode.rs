@@ -1,11 +1,7 @@
-//! Values that are read by their schema alone, without the type: for people who look into a checkpoint.
+//! Values that are read by their schema alone, without the type.
 //!
 //! The codec of snapshots says nothing of itself: what stands where follows from the calls that a
 //! type's `Deserialize` makes. A schema knows enough to make the same calls.
-
-mod plain;
-#[cfg(test)]
-mod tests;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -14,12 +10,10 @@ use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess,
     VariantAccess, Visitor,
 };
-use serde_json::Value;
 
-use super::Schema;
+use super::shape::DEEPEST;
+use super::{Around, Datum, Field, Plain, Schema, Shape};
 use crate::error::{Error, Result};
-
-pub(crate) use plain::Plain;
 
 thread_local! {
     /// What the sequence that is being read holds: `Deserialize` has no place for an argument.
@@ -28,15 +22,11 @@ thread_local! {
 
 /// Decodes a sequence of values of one schema, as `bitcode` wrote it.
 ///
-/// What JSON has no number for (integers beyond 64 bits, infinite floats) becomes text, a map a list of
-/// pairs, and a value within an option that could itself be `null` `{"Some": value}`, so that different
-/// values stay different.
-///
 /// # Errors
 ///
 /// `Corrupt` where the bytes do not fit the schema; `Incompatible` where the schema names a type that
 /// only its own code can read.
-pub(crate) fn read_items(bytes: &[u8], item: &Schema) -> Result<Vec<Value>> {
+pub(crate) fn read_items(bytes: &[u8], item: &Schema) -> Result<Vec<Datum>> {
     check_known(item)?;
     ITEM.set(Some(item.clone()));
     let items = bitcode::deserialize::<Items>(bytes);
@@ -53,12 +43,8 @@ pub(crate) fn read_items(bytes: &[u8], item: &Schema) -> Result<Vec<Value>> {
 ///
 /// `Corrupt` where the bytes do not fit the schema, which is [known](check_known).
 #[cfg(feature = "rocksdb")]
-pub(crate) fn take_item<'b>(bytes: &'b [u8], item: &Schema) -> Result<(Value, &'b [u8])> {
-    let shape = Shape {
-        schema: item,
-        around: None,
-        depth: 0,
-    };
+pub(crate) fn take_item<'b>(bytes: &'b [u8], item: &Schema) -> Result<(Datum, &'b [u8])> {
+    let shape = Shape::of(item);
     let mut from = postcard::Deserializer::from_bytes(bytes);
     let value = shape.deserialize(&mut from);
     value
@@ -81,87 +67,41 @@ pub(crate) fn check_known(schema: &Schema) -> Result<()> {
 }
 
 /// The first type that a schema names and does not describe.
-fn first_unknown(schema: &Schema) -> Option<&str> {
+pub(crate) fn first_unknown(schema: &Schema) -> Option<&str> {
     match schema {
         Schema::Plain(name) => (Plain::named(name).is_none()).then_some(name),
         Schema::Recursive(_) => None,
         Schema::Option(of) | Schema::List(of) => first_unknown(of),
         Schema::Map(key, value) => first_unknown(key).or_else(|| first_unknown(value)),
         Schema::Tuple(parts) => parts.iter().find_map(first_unknown),
-        Schema::Struct(_, fields) => fields.iter().find_map(|(_, field)| first_unknown(field)),
+        Schema::Struct(_, fields) => fields.iter().find_map(|field| first_unknown(&field.schema)),
         Schema::Enum(_, variants) => variants
             .iter()
             .flat_map(|(_, fields)| fields)
-            .find_map(|(_, field)| first_unknown(field)),
+            .find_map(|field| first_unknown(&field.schema)),
     }
 }
 
-struct Items(Vec<Value>);
+struct Items(Vec<Datum>);
 
 impl<'de> Deserialize<'de> for Items {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let item = ITEM
             .take()
             .ok_or_else(|| D::Error::custom("no schema was given"))?;
-        let shape = Shape {
-            schema: &item,
-            around: None,
-            depth: 0,
-        };
         deserializer
-            .deserialize_seq(Parts(Repeat(shape)))
+            .deserialize_seq(Parts(Repeat(Shape::of(&item))))
             .map(Items)
     }
 }
 
-/// A schema where it stands: inside the named types around it.
-#[derive(Clone, Copy)]
-struct Shape<'s> {
-    schema: &'s Schema,
-    around: Option<&'s Around<'s>>,
-    /// How often a type stood inside itself on the way here.
-    depth: usize,
-}
-
-/// A value inside itself more often than this would take too much of the stack.
-const DEEPEST: usize = 128;
-
 /// Items without a byte in one list, at most: their number alone would be believed.
 const MOST_EMPTY: usize = 1 << 16;
 
-/// A named type, and what is around that.
-struct Around<'s> {
-    name: &'s str,
-    schema: &'s Schema,
-    outer: Option<&'s Around<'s>>,
-}
-
-impl<'s> Shape<'s> {
-    fn part(self, schema: &'s Schema) -> Self {
-        Self { schema, ..self }
-    }
-
-    /// The enclosing type that a recursive one stands for.
-    fn unfolded(self, name: &str) -> Option<Self> {
-        let mut around = self.around;
-        while let Some(named) = around {
-            if named.name == name {
-                return Some(Shape {
-                    schema: named.schema,
-                    around: named.outer,
-                    depth: self.depth + 1,
-                });
-            }
-            around = named.outer;
-        }
-        None
-    }
-}
-
 impl<'de> DeserializeSeed<'de> for Shape<'_> {
-    type Value = Value;
+    type Value = Datum;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Datum, D::Error> {
         match self.schema {
             Schema::Plain(name) => match Plain::named(name) {
                 Some(plain) => plain.deserialize(deserializer),
@@ -178,36 +118,29 @@ impl<'de> DeserializeSeed<'de> for Shape<'_> {
             Schema::Option(of) => deserializer.deserialize_option(Maybe(self.part(of))),
             Schema::List(of) => deserializer
                 .deserialize_seq(Parts(Repeat(self.part(of))))
-                .map(Value::Array),
+                .map(Datum::Many),
             Schema::Map(key, value) => deserializer
                 .deserialize_map(Pairs(self.part(key), self.part(value)))
-                .map(Value::Array),
+                .map(Datum::Pairs),
             Schema::Tuple(parts) => {
                 let shapes = parts.iter().map(|part| self.part(part)).collect();
                 deserializer
                     .deserialize_tuple(parts.len(), Parts(Each(shapes)))
-                    .map(Value::Array)
+                    .map(Datum::Many)
             }
             Schema::Struct(name, fields) => {
-                let around = Around {
-                    name,
-                    schema: self.schema,
-                    outer: self.around,
-                };
-                let visitor = Parts(Each(fields_of(fields, &around, self.depth)));
-                let values = deserializer.deserialize_tuple(fields.len(), visitor)?;
-                Ok(object(fields, values))
+                let around = self.inside(name);
+                let visitor = Parts(Each(fields_of(self, fields, &around)));
+                deserializer
+                    .deserialize_tuple(fields.len(), visitor)
+                    .map(Datum::Many)
             }
             Schema::Enum(name, variants) => {
-                let around = Around {
-                    name,
-                    schema: self.schema,
-                    outer: self.around,
-                };
+                let around = self.inside(name);
                 let variants = Variants {
                     each: variants,
+                    of: self,
                     around: &around,
-                    depth: self.depth,
                 };
                 deserializer.deserialize_enum("", &[], variants)
             }
@@ -215,22 +148,8 @@ impl<'de> DeserializeSeed<'de> for Shape<'_> {
     }
 }
 
-fn fields_of<'s>(
-    fields: &'s [(String, Schema)],
-    around: &'s Around<'s>,
-    depth: usize,
-) -> Vec<Shape<'s>> {
-    let shape = |(_, schema): &'s (String, Schema)| Shape {
-        schema,
-        around: Some(around),
-        depth,
-    };
-    fields.iter().map(shape).collect()
-}
-
-fn object(fields: &[(String, Schema)], values: Vec<Value>) -> Value {
-    let names = fields.iter().map(|(name, _)| name.clone());
-    Value::Object(names.zip(values).collect())
+fn fields_of<'s>(of: Shape<'s>, fields: &'s [Field], around: &'s Around<'s>) -> Vec<Shape<'s>> {
+    fields.iter().map(|field| of.field(field, around)).collect()
 }
 
 /// The shapes of the parts of a sequence, one after the other.
@@ -259,13 +178,13 @@ impl<'s> Shapes<'s> for Each<'s> {
 struct Parts<S>(S);
 
 impl<'de, 's, S: Shapes<'s>> Visitor<'de> for Parts<S> {
-    type Value = Vec<Value>;
+    type Value = Vec<Datum>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a sequence")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Value>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Datum>, A::Error> {
         let mut values = Vec::new();
         while let Some(shape) = self.0.at(values.len()) {
             if values.len() >= MOST_EMPTY && is_empty(shape.schema) {
@@ -284,16 +203,16 @@ impl<'de, 's, S: Shapes<'s>> Visitor<'de> for Parts<S> {
 struct Pairs<'s>(Shape<'s>, Shape<'s>);
 
 impl<'de> Visitor<'de> for Pairs<'_> {
-    type Value = Vec<Value>;
+    type Value = Vec<(Datum, Datum)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a map")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<Value>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut pairs = Vec::new();
-        while let Some((key, value)) = map.next_entry_seed(self.0, self.1)? {
-            pairs.push(Value::Array(vec![key, value]));
+        while let Some(pair) = map.next_entry_seed(self.0, self.1)? {
+            pairs.push(pair);
         }
         Ok(pairs)
     }
@@ -302,38 +221,19 @@ impl<'de> Visitor<'de> for Pairs<'_> {
 struct Maybe<'s>(Shape<'s>);
 
 impl<'de> Visitor<'de> for Maybe<'_> {
-    type Value = Value;
+    type Value = Datum;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an option")
     }
 
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_none<E>(self) -> Result<Datum, E> {
+        Ok(Datum::Option(None))
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        let is_null = may_be_null(self.0.schema);
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Datum, D::Error> {
         let value = self.0.deserialize(deserializer)?;
-        Ok(if is_null {
-            Value::Object([("Some".to_owned(), value)].into_iter().collect())
-        } else {
-            value
-        })
-    }
-}
-
-/// Whether a value of the schema may become `null`.
-pub(crate) fn may_be_null(schema: &Schema) -> bool {
-    match schema {
-        Schema::Option(_) => true,
-        Schema::Plain(name) => Plain::named(name) == Some(Plain::Unit),
-        Schema::List(_)
-        | Schema::Map(..)
-        | Schema::Tuple(_)
-        | Schema::Struct(..)
-        | Schema::Enum(..)
-        | Schema::Recursive(_) => false,
+        Ok(Datum::Option(Some(Box::new(value))))
     }
 }
 
@@ -342,7 +242,7 @@ fn is_empty(schema: &Schema) -> bool {
     match schema {
         Schema::Plain(name) => Plain::named(name) == Some(Plain::Unit),
         Schema::Tuple(parts) => parts.iter().all(is_empty),
-        Schema::Struct(_, fields) => fields.iter().all(|(_, field)| is_empty(field)),
+        Schema::Struct(_, fields) => fields.iter().all(|field| is_empty(&field.schema)),
         Schema::Enum(_, variants) => variants.len() < 2,
         Schema::Option(_) | Schema::List(_) | Schema::Map(..) | Schema::Recursive(_) => false,
     }
@@ -350,36 +250,33 @@ fn is_empty(schema: &Schema) -> bool {
 
 /// The variants of an enum, each with its fields.
 struct Variants<'s> {
-    each: &'s [(String, Vec<(String, Schema)>)],
+    each: &'s [(String, Vec<Field>)],
+    of: Shape<'s>,
     around: &'s Around<'s>,
-    depth: usize,
 }
 
 impl<'de> Visitor<'de> for Variants<'_> {
-    type Value = Value;
+    type Value = Datum;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an enum")
     }
 
-    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Value, A::Error> {
+    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<Datum, A::Error> {
         let (index, variant) = data.variant_seed(VariantIndex)?;
-        let Some((name, fields)) = self.each.get(index as usize) else {
+        let Some((_, fields)) = self.each.get(index as usize) else {
             return Err(A::Error::custom(format!("there is no variant {index}")));
         };
-        let shapes = fields_of(fields, self.around, self.depth);
+        let shapes = fields_of(self.of, fields, self.around);
         let values = match shapes[..] {
             [] => {
                 variant.unit_variant()?;
-                return Ok(Value::String(name.clone()));
+                Vec::new()
             }
             [shape] => vec![variant.newtype_variant_seed(shape)?],
             _ => variant.tuple_variant(fields.len(), Parts(Each(shapes)))?,
         };
-        let fields = object(fields, values);
-        Ok(Value::Object(
-            [(name.clone(), fields)].into_iter().collect(),
-        ))
+        Ok(Datum::Variant(index, values))
     }
 }
 

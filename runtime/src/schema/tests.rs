@@ -3,24 +3,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::json;
 
+use serde_json::Value;
+
 use super::*;
 
 fn plain(name: &str) -> Schema {
     Schema::plain(name)
 }
 
-fn fields(fields: &[(&str, Schema)]) -> Vec<(String, Schema)> {
-    fields
-        .iter()
-        .map(|(name, schema)| ((*name).to_owned(), schema.clone()))
-        .collect()
+fn fields(fields: &[(&str, Schema)]) -> Vec<Field> {
+    fields.iter().cloned().map(Field::from).collect()
 }
 
 #[track_caller]
 fn check<T: Serialize>(values: &[T], schema: &Schema, expected: &Value) {
     let bytes = bitcode::serialize(values).expect("the values serialise");
     let read = read_items(&bytes, schema).expect("the values read");
-    assert_eq!(Value::Array(read.clone()), *expected);
+    let written = write_items(&read, schema).expect("the values are written");
+    assert_eq!(written, bytes, "written by the schema {schema}");
+    let json: Value = read.iter().map(|datum| to_json(datum, schema)).collect();
+    assert_eq!(json, *expected);
     #[cfg(feature = "rocksdb")]
     for (value, read) in values.iter().zip(&read) {
         check_item(value, schema, read);
@@ -31,7 +33,7 @@ fn check<T: Serialize>(values: &[T], schema: &Schema, expected: &Value) {
 /// where it ends too early.
 #[cfg(feature = "rocksdb")]
 #[track_caller]
-fn check_item<T: Serialize>(value: &T, schema: &Schema, expected: &Value) {
+fn check_item<T: Serialize>(value: &T, schema: &Schema, expected: &Datum) {
     let mut bytes = postcard::to_stdvec(value).expect("the value serialises");
     for len in 0..bytes.len() {
         let error = take_item(&bytes[..len], schema).expect_err("its end is missing");
@@ -39,7 +41,9 @@ fn check_item<T: Serialize>(value: &T, schema: &Schema, expected: &Value) {
     }
     bytes.extend(b"behind it");
     let (read, behind) = take_item(&bytes, schema).expect("the value reads");
-    assert_eq!((&read, behind), (expected, &b"behind it"[..]));
+    assert_eq!(behind, b"behind it");
+    let json = [&read, expected].map(|datum| to_json(datum, schema));
+    assert_eq!(json[0], json[1]);
 }
 
 #[test]

@@ -30,6 +30,7 @@ mod segment;
 pub(crate) mod share;
 pub(crate) mod span;
 mod store;
+pub(crate) mod stored;
 mod table;
 #[cfg_attr(
     not(feature = "rocksdb"),

@@ -185,7 +185,7 @@ where
             ("key".to_owned(), K::schema()),
             ("states".to_owned(), states),
         ];
-        Schema::Struct("Process".to_owned(), parts)
+        Schema::of_fields("Process", parts)
     }
 
     fn open(&mut self, backend: &StageBackend) {

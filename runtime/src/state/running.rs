@@ -322,10 +322,7 @@ where
 }
 
 fn values_schema(key: Schema, value: Schema) -> Schema {
-    Schema::Struct(
-        "Values".to_owned(),
-        vec![("key".to_owned(), key), ("value".to_owned(), value)],
-    )
+    Schema::of_fields("Values", [("key", key), ("value", value)])
 }
 
 #[cfg(test)]

@@ -55,6 +55,14 @@ impl HashSpan {
         self.first <= hash && hash <= self.last
     }
 
+    /// What the two spans have in common.
+    pub(crate) fn common(self, other: Self) -> Option<Self> {
+        self.overlaps(other).then(|| Self {
+            first: self.first.max(other.first),
+            last: self.last.min(other.last),
+        })
+    }
+
     /// Whether the two spans have a hash in common.
     pub(crate) const fn overlaps(self, other: Self) -> bool {
         self.first <= other.last && other.first <= self.last

@@ -74,7 +74,6 @@ impl StateStore {
     }
 
     /// The checkpoint storage.
-    #[cfg(feature = "rocksdb")]
     pub(crate) fn storage(&self) -> &dyn CheckpointStorage {
         &*self.storage
     }

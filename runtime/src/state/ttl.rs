@@ -212,7 +212,7 @@ fn stamped(stamp: &str, value: Schema) -> Schema {
         ("stamp".to_owned(), Schema::plain(stamp)),
         ("value".to_owned(), value),
     ];
-    Schema::Struct("Stamped".to_owned(), fields)
+    Schema::of_fields("Stamped", fields)
 }
 
 impl Lifetime for Ttl {

@@ -77,7 +77,7 @@ fn manifest() -> Manifest {
                     "hourly",
                     "window",
                     StageKind::Keyed,
-                    Some(Schema::Struct("Delay".to_owned(), fields)),
+                    Some(Schema::of_fields("Delay", fields)),
                 ),
                 stage("out", "sink", StageKind::TransactionalSink, None),
             ],

@@ -214,7 +214,7 @@ impl<K: Key, T: 'static, G: Aggregator<T>> KeyedLogic for PaneWindows<K, T, G> {
             ("key".to_owned(), K::schema()),
             ("value".to_owned(), G::Acc::schema()),
         ];
-        Schema::Struct("Windows".to_owned(), parts)
+        Schema::of_fields("Windows", parts)
     }
 
     fn open(&mut self, backend: &StageBackend) {

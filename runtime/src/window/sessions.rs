@@ -47,7 +47,7 @@ impl<A: State> State for SessionState<A> {
             plain("fired", "bool"),
             ("acc".to_owned(), A::schema()),
         ];
-        Schema::Struct("Session".to_owned(), fields)
+        Schema::of_fields("Session", fields)
     }
 }
 
@@ -267,7 +267,7 @@ impl<K: Key, T: 'static, G: MergingAggregator<T>> KeyedLogic for SessionWindows<
             ("key".to_owned(), K::schema()),
             ("value".to_owned(), <Vec<SessionState<G::Acc>>>::schema()),
         ];
-        Schema::Struct("Sessions".to_owned(), parts)
+        Schema::of_fields("Sessions", parts)
     }
 
     fn open(&mut self, backend: &StageBackend) {

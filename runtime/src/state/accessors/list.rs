@@ -75,7 +75,7 @@ struct Bounds {
 impl State for Bounds {
     fn schema() -> Schema {
         let place = |name: &str| (name.to_owned(), u64::schema());
-        Schema::Struct("Bounds".to_owned(), vec![place("first"), place("behind")])
+        Schema::of_fields("Bounds", [place("first"), place("behind")])
     }
 }
 

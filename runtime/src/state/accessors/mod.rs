@@ -172,7 +172,7 @@ impl Names {
                 .push(format!("state `{name}`: {}", error.message()));
         }
         self.states
-            .push((name.to_owned(), Schema::Struct(kind.to_owned(), parts)));
+            .push((name.to_owned(), Schema::of_fields(kind, parts)));
     }
 
     /// What is wrong with the states, if anything is.
@@ -181,7 +181,7 @@ impl Names {
     }
 
     pub(crate) fn schema(self) -> Schema {
-        Schema::Struct("States".to_owned(), self.states)
+        Schema::of_fields("States", self.states)
     }
 
     /// Why a frame cannot be restored that none of the states has taken.

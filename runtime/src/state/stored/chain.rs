@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::pages::Pages;
@@ -15,7 +14,7 @@ use super::shape::{StageShape, Table};
 use super::slices::Extent;
 use crate::error::{Error, Result};
 use crate::protocol::{Location, SnapshotKind, SnapshotRef, SubtaskSnapshot};
-use crate::schema::{Schema, read_items};
+use crate::schema::{Datum, Schema, read_items, to_json};
 use crate::state::frames::Namespace;
 use crate::state::frames::untyped::{Act, RawChange, RawFrame, frame_at, scan};
 use crate::state::span::HashSpan;
@@ -45,7 +44,7 @@ struct StoredFrame {
 }
 
 /// An entry that is alive: its key, with its part, and its value, as they are stored.
-pub(super) type Live = BTreeMap<(u64, String), (Value, Value)>;
+pub(crate) type Live = BTreeMap<(u64, String), (Datum, Datum)>;
 
 impl<'a> StoredChain<'a> {
     /// Verifies the objects of a snapshot that hold frames, and finds these.
@@ -178,7 +177,7 @@ impl<'a> StoredChain<'a> {
                 }
                 Act::Set => {
                     for entry in items(&change, &entry).map_err(here)? {
-                        let (key, value) = pair(entry).map_err(here)?;
+                        let [key, value] = pair(entry).map_err(here)?;
                         let place = place(&change, table, &key).map_err(here)?;
                         if span.contains(place.0) {
                             live.insert(place, (key, value));
@@ -230,7 +229,7 @@ impl<'a> StoredChain<'a> {
 }
 
 /// Whether a reference is to something else than frames: to a file of RocksDB's, or the list of them.
-pub(super) fn is_of_rocksdb(reference: &SnapshotRef) -> bool {
+pub(crate) fn is_of_rocksdb(reference: &SnapshotRef) -> bool {
     match reference.kind {
         SnapshotKind::RocksCatalogue | SnapshotKind::RocksFile => true,
         SnapshotKind::KeyedFull | SnapshotKind::KeyedIncrement | SnapshotKind::Operator => false,
@@ -247,7 +246,7 @@ fn read_keyed(storage: &dyn CheckpointStorage, reference: &SnapshotRef) -> Resul
     read_snapshot(storage, reference)
 }
 
-fn items(change: &RawChange<'_>, schema: &Schema) -> Result<Vec<Value>> {
+fn items(change: &RawChange<'_>, schema: &Schema) -> Result<Vec<Datum>> {
     let items = read_items(change.items, schema)?;
     if items.len() == change.count as usize {
         Ok(items)
@@ -260,22 +259,21 @@ fn items(change: &RawChange<'_>, schema: &Schema) -> Result<Vec<Value>> {
     }
 }
 
-fn pair(entry: Value) -> Result<(Value, Value)> {
-    match entry {
-        Value::Array(pair) => <[Value; 2]>::try_from(pair).ok().map(Into::into),
-        _ => None,
-    }
-    .ok_or_else(|| Error::corrupt("an entry is no pair of key and value"))
+fn pair(entry: Datum) -> Result<[Datum; 2]> {
+    entry
+        .into_pair()
+        .ok_or_else(|| Error::corrupt("an entry is no pair of key and value"))
 }
 
 /// Where a stored key stands in its table.
-fn place(change: &RawChange<'_>, table: &Table, key: &Value) -> Result<(u64, String)> {
+fn place(change: &RawChange<'_>, table: &Table, key: &Datum) -> Result<(u64, String)> {
     let hash = hash_of_stored(key, table)?;
+    let text = to_json(key, &table.stored_key()).to_string();
     if change.span.contains(hash) {
-        Ok((hash, key.to_string()))
+        Ok((hash, text))
     } else {
         Err(Error::corrupt(format!(
-            "the key {key} is outside of the span of its frame; if its type has a `Key` of its own, it can be \
+            "the key {text} is outside of the span of its frame; if its type has a `Key` of its own, it can be \
              read with its code only"
         )))
     }

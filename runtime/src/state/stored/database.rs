@@ -1,9 +1,6 @@
 //! The stored state of one keyed subtask in RocksDB: its entries, decoded by the schema.
 
 use std::ops::ControlFlow;
-use std::path::Path;
-
-use serde_json::Value;
 
 use super::chain::{Live, is_of_rocksdb};
 use super::routing::hash_of_stored;
@@ -12,12 +9,11 @@ use super::slices::ENTRIES;
 use crate::error::{Error, Result};
 use crate::ids::SubtaskId;
 use crate::protocol::{SnapshotRef, SubtaskSnapshot};
-use crate::schema::{Schema, check_known, take_item};
+use crate::schema::{Datum, Schema, check_known, take_item, to_json};
 use crate::state::frames::Namespace;
 use crate::state::rocks::StoredTables;
 use crate::state::span::HashSpan;
-use crate::storage::nonce::fresh_nonce;
-use crate::storage::{CheckpointStorage, WorkDir, names};
+use crate::storage::{CheckpointStorage, WorkDir};
 
 /// Stored bytes that are looked at together, about.
 const BYTES: usize = 8 << 20;
@@ -33,7 +29,7 @@ pub(super) struct StoredDatabase {
 }
 
 impl StoredDatabase {
-    /// Puts the database of a snapshot together in a directory of its own.
+    /// Puts the database of a snapshot together in a directory that is empty, and goes with it.
     ///
     /// # Errors
     ///
@@ -42,15 +38,12 @@ impl StoredDatabase {
     pub(super) fn open(
         storage: &dyn CheckpointStorage,
         snapshot: &SubtaskSnapshot,
-        work_dir: &Path,
+        dir: WorkDir,
     ) -> Result<Self> {
         let of_rocksdb = |reference: &&SnapshotRef| is_of_rocksdb(reference);
         let refs: Vec<SnapshotRef> = snapshot.refs.iter().filter(of_rocksdb).cloned().collect();
         let subtask = snapshot.subtask.clone();
-        let name = names::inspection_dir(fresh_nonce());
-        let opened = WorkDir::create_private(work_dir, &name)
-            .and_then(|dir| StoredTables::open(&refs, storage, dir));
-        match opened {
+        match StoredTables::open(&refs, storage, dir) {
             Ok(tables) => Ok(Self { tables, subtask }),
             Err(error) => Err(error.context(place_of(&subtask))),
         }
@@ -97,7 +90,7 @@ impl StoredDatabase {
                     "the entry of the table {namespace:?} with the hash {hash:016x}"
                 ))
             })?;
-            live.insert((hash, key.to_string()), (key, value));
+            live.insert((hash, entries.text(&key)), (key, value));
             Ok(ControlFlow::Continue(()))
         });
         read.map_err(|e| e.context(place_of(&self.subtask)))?;
@@ -119,25 +112,31 @@ impl<'t> Entries<'t> {
         Ok(Self { table, key })
     }
 
-    fn decode(&self, hash: u64, key: &[u8], value: &[u8]) -> Result<(Value, Value)> {
+    fn text(&self, key: &Datum) -> String {
+        to_json(key, &self.key).to_string()
+    }
+
+    fn decode(&self, hash: u64, key: &[u8], value: &[u8]) -> Result<(Datum, Datum)> {
         let (key, behind_key) = take_item(key, &self.key).map_err(|e| e.context("its key"))?;
         let (value, extra) = take_item(value, &self.table.value)
-            .map_err(|e| e.context(format!("the value of {key}")))?;
+            .map_err(|e| e.context(format!("the value of {}", self.text(&key))))?;
         let expected = match (&self.table.what, &value) {
-            (What::Sessions, Value::Array(sessions)) => sessions.len() * TIMER,
+            (What::Sessions, Datum::Many(sessions)) => sessions.len() * TIMER,
             _ => 0,
         };
         if !behind_key.is_empty() || extra.len() != expected {
             return Err(Error::corrupt(format!(
-                "{} and {} bytes stand behind the key {key} and its value, instead of none and {expected}",
+                "{} and {} bytes stand behind the key {2} and its value, instead of none and {expected}",
                 behind_key.len(),
                 extra.len(),
+                self.text(&key)
             )));
         }
         if hash_of_stored(&key, self.table)? != hash {
             return Err(Error::corrupt(format!(
-                "the key {key} has another hash; if its type has a `Key` of its own, it can be read with its code \
-                 only"
+                "the key {} has another hash; if its type has a `Key` of its own, it can be read with its code \
+                 only",
+                self.text(&key)
             )));
         }
         Ok((key, value))

@@ -1,7 +1,5 @@
 //! State in RocksDB, for programs without the feature `rocksdb`: it is refused.
 
-use std::path::Path;
-
 use super::chain::Live;
 use super::shape::Table;
 use crate::error::Result;
@@ -9,7 +7,7 @@ use crate::protocol::SubtaskSnapshot;
 use crate::state::frames::Namespace;
 use crate::state::span::HashSpan;
 use crate::state::without_rocksdb;
-use crate::storage::CheckpointStorage;
+use crate::storage::{CheckpointStorage, WorkDir};
 
 /// There is none.
 #[derive(Debug)]
@@ -21,7 +19,7 @@ impl StoredDatabase {
     /// # Errors
     ///
     /// `Invalid`: the program is to be built with the feature.
-    pub(super) fn open(_: &dyn CheckpointStorage, _: &SubtaskSnapshot, _: &Path) -> Result<Self> {
+    pub(super) fn open(_: &dyn CheckpointStorage, _: &SubtaskSnapshot, _: WorkDir) -> Result<Self> {
         Err(without_rocksdb(
             "the checkpoint was written with state in RocksDB, which cannot be read",
         ))

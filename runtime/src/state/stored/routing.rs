@@ -3,18 +3,16 @@
 //! A key's canonical encoding follows from its schema, as the derive of `Key` makes it. Where a type has
 //! an encoding of its own, its keys lie outside of the spans of their frames, and the reader says so.
 
-use serde_json::Value;
-
 use super::shape::Table;
 use crate::error::{Error, Result};
 use crate::key::{Key, KeyHasher};
-use crate::schema::{Plain, Schema, may_be_null};
+use crate::schema::{Datum, Field, Plain, Schema, Shape};
 use crate::state::part::part_hash_from;
 
-/// The routing hash of a key; `None` if the schema is none of a key, or the value does not fit it.
-fn hash_of_value(key: &Value, schema: &Schema) -> Option<u64> {
+/// The routing hash of a key; `None` if the schema is none of a key, or the datum does not fit it.
+fn hash_of_datum(key: &Datum, schema: &Schema) -> Option<u64> {
     let mut hasher = KeyHasher::new();
-    feed(&mut hasher, key, schema, None)?;
+    feed(&mut hasher, key, Shape::of(schema))?;
     Some(hasher.finish())
 }
 
@@ -23,11 +21,12 @@ fn hash_of_value(key: &Value, schema: &Schema) -> Option<u64> {
 /// # Errors
 ///
 /// `Incompatible` if keys of the table's schema have no hash that follows from it.
-pub(super) fn hash_of_stored(key: &Value, table: &Table) -> Result<u64> {
+pub(crate) fn hash_of_stored(key: &Datum, table: &Table) -> Result<u64> {
     let hash = match &table.part {
-        None => hash_of_value(key, &table.key),
-        Some(part) => hash_of_value(&key[1], &table.key).and_then(|of| {
-            let part = hash_of_value(&key[0], part)?;
+        None => hash_of_datum(key, &table.key),
+        Some(part) => key.part(1).and_then(|of| {
+            let of = hash_of_datum(of, &table.key)?;
+            let part = hash_of_datum(key.part(0)?, part)?;
             Some(part_hash_from(of, part))
         }),
     };
@@ -39,115 +38,77 @@ pub(super) fn hash_of_stored(key: &Value, table: &Table) -> Result<u64> {
     })
 }
 
-/// The named types around a schema, innermost first.
-struct Around<'s> {
-    name: &'s str,
-    schema: &'s Schema,
-    outer: Option<&'s Around<'s>>,
-}
-
-fn feed(
-    hasher: &mut KeyHasher,
-    value: &Value,
-    schema: &Schema,
-    around: Option<&Around<'_>>,
-) -> Option<()> {
-    match schema {
-        Schema::Plain(name) => feed_plain(hasher, value, Plain::named(name)?),
-        Schema::Recursive(name) => {
-            let mut named = around?;
-            while named.name != name {
-                named = named.outer?;
-            }
-            feed(hasher, value, named.schema, named.outer)
-        }
-        Schema::Option(of) => {
-            hasher.word(u64::from(!value.is_null()));
+fn feed(hasher: &mut KeyHasher, datum: &Datum, shape: Shape<'_>) -> Option<()> {
+    match (shape.schema, datum) {
+        (Schema::Plain(name), _) => feed_plain(hasher, datum, Plain::named(name)?),
+        (Schema::Recursive(name), _) => feed(hasher, datum, shape.unfolded(name)?),
+        (Schema::Option(of), Datum::Option(value)) => {
+            hasher.word(u64::from(value.is_some()));
             match value {
-                Value::Null => Some(()),
-                some if may_be_null(of) => feed(hasher, some.get("Some")?, of, around),
-                some => feed(hasher, some, of, around),
+                None => Some(()),
+                Some(value) => feed(hasher, value, shape.part(of)),
             }
         }
-        Schema::List(of) => {
-            let items = value.as_array()?;
+        (Schema::List(of), Datum::Many(items)) => {
             hasher.word(items.len() as u64);
-            items
-                .iter()
-                .try_for_each(|item| feed(hasher, item, of, around))
+            let mut items = items.iter();
+            items.try_for_each(|item| feed(hasher, item, shape.part(of)))
         }
-        Schema::Tuple(parts) => {
-            let values = value.as_array().filter(|v| v.len() == parts.len())?;
+        (Schema::Tuple(parts), Datum::Many(values)) if values.len() == parts.len() => {
             let mut pairs = values.iter().zip(parts);
-            pairs.try_for_each(|(value, part)| feed(hasher, value, part, around))
+            pairs.try_for_each(|(value, part)| feed(hasher, value, shape.part(part)))
         }
-        Schema::Struct(name, fields) => {
-            let around = Around {
-                name,
-                schema,
-                outer: around,
-            };
-            feed_fields(hasher, value, fields, &around)
+        (Schema::Struct(name, fields), Datum::Many(values)) => {
+            feed_fields(hasher, values, fields, shape, name)
         }
-        Schema::Enum(of, variants) => {
-            let around = Around {
-                name: of,
-                schema,
-                outer: around,
-            };
-            let (name, fields) = match value {
-                Value::String(name) => (name, None),
-                Value::Object(variant) => {
-                    let (name, fields) = variant.iter().next()?;
-                    (name, Some(fields))
-                }
-                _ => return None,
-            };
-            let number = variants.iter().position(|(variant, _)| variant == name)?;
-            hasher.word(number as u64);
-            fields.map_or(Some(()), |values| {
-                feed_fields(hasher, values, &variants[number].1, &around)
-            })
+        (Schema::Enum(name, variants), Datum::Variant(number, values)) => {
+            hasher.word(u64::from(*number));
+            let (_, fields) = variants.get(*number as usize)?;
+            feed_fields(hasher, values, fields, shape, name)
         }
         // A map has no canonical encoding.
-        Schema::Map(..) => None,
+        (
+            Schema::Map(..)
+            | Schema::Option(_)
+            | Schema::List(_)
+            | Schema::Tuple(_)
+            | Schema::Struct(..)
+            | Schema::Enum(..),
+            _,
+        ) => None,
     }
 }
 
 fn feed_fields(
     hasher: &mut KeyHasher,
-    values: &Value,
-    fields: &[(String, Schema)],
-    around: &Around<'_>,
+    values: &[Datum],
+    fields: &[Field],
+    of: Shape<'_>,
+    name: &str,
 ) -> Option<()> {
-    fields
-        .iter()
-        .try_for_each(|(name, field)| feed(hasher, values.get(name)?, field, Some(around)))
+    let around = of.inside(name);
+    let mut values = values.iter().zip(fields);
+    values.try_for_each(|(value, field)| feed(hasher, value, of.field(field, &around)))
 }
 
-fn feed_plain(hasher: &mut KeyHasher, value: &Value, plain: Plain) -> Option<()> {
-    match plain {
-        Plain::U8 | Plain::U16 | Plain::U32 | Plain::U64 => hasher.word(value.as_u64()?),
-        Plain::I8 | Plain::I16 | Plain::I32 | Plain::I64 => {
-            hasher.word(value.as_i64()?.cast_unsigned());
+fn feed_plain(hasher: &mut KeyHasher, datum: &Datum, plain: Plain) -> Option<()> {
+    match (plain, datum) {
+        (Plain::U128, Datum::Unsigned(number)) => number.hash_key(hasher),
+        (Plain::I128, Datum::Signed(number)) => number.hash_key(hasher),
+        (Plain::U128, Datum::Signed(number)) => u128::try_from(*number).ok()?.hash_key(hasher),
+        (Plain::I128, Datum::Unsigned(number)) => i128::try_from(*number).ok()?.hash_key(hasher),
+        (Plain::U8 | Plain::U16 | Plain::U32 | Plain::U64, _) => hasher.word(datum.as_u64()?),
+        (Plain::I8 | Plain::I16 | Plain::I32 | Plain::I64, Datum::Signed(number)) => {
+            hasher.word(i64::try_from(*number).ok()?.cast_unsigned());
         }
-        Plain::U128 => match value {
-            Value::String(digits) => digits.parse::<u128>().ok()?.hash_key(hasher),
-            number => u128::from(number.as_u64()?).hash_key(hasher),
-        },
-        Plain::I128 => match value {
-            Value::String(digits) => digits.parse::<i128>().ok()?.hash_key(hasher),
-            number => {
-                let signed = number.as_i64().map(i128::from);
-                let wide = signed.or_else(|| number.as_u64().map(i128::from));
-                wide?.hash_key(hasher);
-            }
-        },
-        Plain::Bool => hasher.word(u64::from(value.as_bool()?)),
-        Plain::Char => hasher.word(u64::from(value.as_str()?.chars().next()?)),
-        Plain::Text => hasher.bytes(value.as_str()?.as_bytes()),
-        Plain::Unit => hasher.word(0),
-        Plain::F32 | Plain::F64 => return None,
+        (Plain::I8 | Plain::I16 | Plain::I32 | Plain::I64, Datum::Unsigned(number)) => {
+            hasher.word(i64::try_from(*number).ok()?.cast_unsigned());
+        }
+        (Plain::Bool, Datum::Bool(is)) => hasher.word(u64::from(*is)),
+        (Plain::Char, Datum::Char(char)) => hasher.word(u64::from(*char)),
+        (Plain::Text, Datum::Text(text)) => hasher.bytes(text.as_bytes()),
+        (Plain::Unit, Datum::Unit) => hasher.word(0),
+        _ => return None,
     }
     Some(())
 }
@@ -162,8 +123,8 @@ mod tests {
     fn check<K: Key>(key: &K) {
         let bytes = bitcode::serialize(std::slice::from_ref(key)).expect("keys serialise");
         let read = read_items(&bytes, &K::schema()).expect("keys read by their schema");
-        let hash = hash_of_value(&read[0], &K::schema());
-        assert_eq!(hash, Some(hash_of(key)), "{} of {}", read[0], K::schema());
+        let hash = hash_of_datum(&read[0], &K::schema());
+        assert_eq!(hash, Some(hash_of(key)), "{:?} of {}", read[0], K::schema());
     }
 
     #[test]
@@ -190,8 +151,8 @@ mod tests {
     #[test]
     fn what_is_no_key_has_no_hash() {
         let map = Schema::Map(Box::new(Schema::plain("u8")), Box::new(Schema::plain("u8")));
-        assert_eq!(hash_of_value(&Value::Array(Vec::new()), &map), None);
-        assert_eq!(hash_of_value(&1.into(), &Schema::plain("f64")), None);
-        assert_eq!(hash_of_value(&"x".into(), &Schema::plain("u64")), None);
+        assert_eq!(hash_of_datum(&Datum::Pairs(Vec::new()), &map), None);
+        assert_eq!(hash_of_datum(&Datum::Unsigned(1), &Schema::plain("f64")), None);
+        assert_eq!(hash_of_datum(&Datum::Text("x".to_owned()), &Schema::plain("u64")), None);
     }
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::schema::Schema;
+use crate::schema::{Field, Schema, stamps_of};
 use crate::state::checksum_of_name;
 use crate::state::frames::{LogicKind, Namespace};
 
 /// The state of a stage, as its schema describes it.
 #[derive(Debug)]
-pub(super) struct StageShape<'s> {
+pub(crate) struct StageShape<'s> {
     key: &'s Schema,
     kind: Kind<'s>,
 }
@@ -38,20 +38,20 @@ enum NamedState<'s> {
 
 /// A table of a stage.
 #[derive(Clone, Debug)]
-pub(super) struct Table {
-    pub(super) namespace: Namespace,
-    pub(super) what: What,
+pub(crate) struct Table {
+    pub(crate) namespace: Namespace,
+    pub(crate) what: What,
     /// The schema of the key of the stage.
-    pub(super) key: Schema,
+    pub(crate) key: Schema,
     /// The schema of the part of the key's state that an entry is, if each entry is one.
-    pub(super) part: Option<Schema>,
+    pub(crate) part: Option<Schema>,
     /// The schema of a value, as it is stored.
-    pub(super) value: Schema,
+    pub(crate) value: Schema,
 }
 
 /// What the entries of a table are. The order is the one in which tables are read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum What {
+pub(crate) enum What {
     Value,
     Window { end: i64, start: i64, fired: bool },
     Sessions,
@@ -64,7 +64,7 @@ pub(super) enum What {
 
 impl<'s> StageShape<'s> {
     /// The shape that a schema describes; `None` if it is none of a keyed stage.
-    pub(super) fn of(schema: &'s Schema) -> Option<Self> {
+    pub(crate) fn of(schema: &'s Schema) -> Option<Self> {
         let Schema::Struct(stage, fields) = schema else {
             return None;
         };
@@ -89,7 +89,7 @@ impl<'s> StageShape<'s> {
     }
 
     /// The kind of stage that writes such snapshots.
-    pub(super) fn logic(&self) -> LogicKind {
+    pub(crate) fn logic(&self) -> LogicKind {
         match self.kind {
             Kind::Values(_) => LogicKind::Values,
             Kind::Windows { .. } => LogicKind::Panes,
@@ -99,7 +99,7 @@ impl<'s> StageShape<'s> {
     }
 
     /// The table of a namespace; `None` if the stage has no such table.
-    pub(super) fn table(&self, namespace: Namespace) -> Option<Table> {
+    pub(crate) fn table(&self, namespace: Namespace) -> Option<Table> {
         let (what, part, value) = match (&self.kind, namespace) {
             (Kind::Values(value), Namespace::Whole) => (What::Value, None, (*value).clone()),
             (Kind::Sessions(value), Namespace::Whole) => (What::Sessions, None, (*value).clone()),
@@ -156,7 +156,7 @@ impl Named<'_> {
 
 impl Table {
     /// The schema of a key, as it is stored.
-    pub(super) fn stored_key(&self) -> Schema {
+    pub(crate) fn stored_key(&self) -> Schema {
         match &self.part {
             None => self.key.clone(),
             Some(part) => Schema::Tuple(vec![part.clone(), self.key.clone()]),
@@ -164,27 +164,12 @@ impl Table {
     }
 
     /// The schema of an entry, as it is stored.
-    pub(super) fn stored_entry(&self) -> Schema {
+    pub(crate) fn stored_entry(&self) -> Schema {
         Schema::Tuple(vec![self.stored_key(), self.value.clone()])
     }
 }
 
-/// The clock of the stamps that the values of a schema carry, if what is kept in it expires.
-pub(super) fn stamps_of(value: &Schema) -> Option<&str> {
-    let Schema::Struct(name, fields) = value else {
-        return None;
-    };
-    match (name.as_str(), find(fields, "stamp")?) {
-        ("Stamped", Schema::Plain(clock))
-            if clock == "processing time" || clock == "event time" =>
-        {
-            Some(clock)
-        }
-        _ => None,
-    }
-}
-
-fn named((name, state): &(String, Schema)) -> Option<Named<'_>> {
+fn named(Field { name, schema: state, .. }: &Field) -> Option<Named<'_>> {
     let Schema::Struct(kind, parts) = state else {
         return None;
     };
@@ -207,22 +192,19 @@ fn named((name, state): &(String, Schema)) -> Option<Named<'_>> {
 /// The schema of the bounds of a list; they carry stamps where its items do.
 fn bounds(item: &Schema) -> Schema {
     let plain = |name: &str, of: &str| (name.to_owned(), Schema::plain(of));
-    let bounds = Schema::Struct(
-        "Bounds".to_owned(),
-        vec![plain("first", "u64"), plain("behind", "u64")],
-    );
+    let bounds = Schema::of_fields("Bounds", [plain("first", "u64"), plain("behind", "u64")]);
     match stamps_of(item) {
         None => bounds,
-        Some(clock) => Schema::Struct(
-            "Stamped".to_owned(),
-            vec![plain("stamp", clock), ("value".to_owned(), bounds)],
+        Some(clock) => Schema::of_fields(
+            "Stamped",
+            [plain("stamp", clock), ("value".to_owned(), bounds)],
         ),
     }
 }
 
-fn find<'s>(fields: &'s [(String, Schema)], name: &str) -> Option<&'s Schema> {
-    let (_, of) = fields.iter().find(|(field, _)| field == name)?;
-    Some(of)
+fn find<'s>(fields: &'s [Field], name: &str) -> Option<&'s Schema> {
+    let field = fields.iter().find(|field| field.name == name)?;
+    Some(&field.schema)
 }
 
 /// A number that stands in a schema in the place of a type.

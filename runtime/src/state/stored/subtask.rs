@@ -1,25 +1,15 @@
 //! The stored state of one keyed subtask, in whichever backend it was: table by table, slice by slice.
 
-use std::path::Path;
-
 use super::chain::{Live, StoredChain, is_of_rocksdb};
 use super::database::StoredDatabase;
 use super::pages::Pages;
 use super::shape::{StageShape, Table};
 use super::slices::{Extent, Slices};
+use super::Stored;
 use crate::error::{Error, Result};
 use crate::protocol::SubtaskSnapshot;
 use crate::state::frames::Namespace;
 use crate::state::span::HashSpan;
-use crate::storage::CheckpointStorage;
-
-/// Where the snapshot of a subtask is.
-pub(super) struct Stored<'a, 'w> {
-    pub(super) storage: &'a dyn CheckpointStorage,
-    /// Where databases are put together.
-    pub(super) work_dir: &'w Path,
-    pub(super) snapshot: &'a SubtaskSnapshot,
-}
 
 /// The state of one subtask.
 #[derive(Debug)]
@@ -49,15 +39,11 @@ impl<'a> StoredSubtask<'a> {
     /// `Corrupt`, with the place, where it is not what was written; `Invalid` if it is in RocksDB, and that is not
     /// built in; `Unavailable` if the storage does not answer.
     pub(super) fn open(
-        stored: Stored<'a, '_>,
+        Stored { storage, dirs }: Stored<'a, '_>,
+        snapshot: &'a SubtaskSnapshot,
         span: HashSpan,
         shape: &StageShape<'_>,
     ) -> Result<Self> {
-        let Stored {
-            storage,
-            work_dir,
-            snapshot,
-        } = stored;
         let chain = StoredChain::open(storage, snapshot, shape)?;
         let has_database = snapshot.refs.iter().any(is_of_rocksdb);
         if has_database && chain.holds_entries() {
@@ -66,7 +52,7 @@ impl<'a> StoredSubtask<'a> {
                 snapshot.subtask
             )));
         }
-        let open = || StoredDatabase::open(storage, snapshot, work_dir);
+        let open = || StoredDatabase::open(storage, snapshot, dirs()?);
         Ok(Self {
             span,
             chain,
@@ -95,14 +81,17 @@ impl<'a> StoredSubtask<'a> {
         }
     }
 
-    /// All of a table.
-    pub(super) fn begin(&self, namespace: Namespace) -> Rest {
+    /// What is wanted of a table.
+    pub(super) fn begin(&self, namespace: Namespace, wanted: HashSpan) -> Rest {
+        let Some(span) = self.span.common(wanted) else {
+            return Rest::Database(None);
+        };
         if self.database.is_some() {
-            return Rest::Database(Some(self.span));
+            return Rest::Database(Some(span));
         }
         let extents = self.chain.extents(namespace);
         Rest::Frames {
-            slices: Slices::of(self.span, &extents),
+            slices: Slices::of(span, &extents),
             extents,
         }
     }
