@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use flowdsl_runtime::job::{self, Environment, JobReport, JobSpec};
-use flowdsl_runtime::protocol::StoredPlan;
+use flowdsl_runtime::ids::StageId;
+use flowdsl_runtime::job::{self, Environment, JobReport, JobSpec, Versions};
+use flowdsl_runtime::protocol::{Migration, StoredPlan};
 use flowdsl_runtime::settings::Options;
 
 use crate::{Error, Flow};
@@ -26,6 +27,7 @@ impl Job {
             spec: JobSpec {
                 name: name.into(),
                 body: Arc::new(move |graph| body(&Flow::new(graph))),
+                versions: Versions::default(),
             },
         }
     }
@@ -33,6 +35,26 @@ impl Job {
     /// The same job under another name.
     pub fn named(mut self, name: &str) -> Self {
         self.spec.name = name.into();
+        self
+    }
+
+    /// The same job, that makes new state of what a stage stored as another type.
+    ///
+    /// A migration whose new type is what is stored already does nothing.
+    pub fn migrate(mut self, stage: &str, migration: Migration) -> Self {
+        let versions = &mut self.spec.versions;
+        versions.migrations.push((StageId::new(stage), migration));
+        self
+    }
+
+    /// The same job, with the state of a stage that was called `old` in the one that is called `new` now.
+    ///
+    /// It holds for sources and sinks, too. Where no stage is stored under the old name it does nothing.
+    pub fn renamed(mut self, old: &str, new: &str) -> Self {
+        let versions = &mut self.spec.versions;
+        versions
+            .renamed
+            .push((StageId::new(old), StageId::new(new)));
         self
     }
 

@@ -29,6 +29,9 @@ pub mod testing;
 pub use flowdsl_runtime as runtime;
 pub use flowdsl_runtime::checkpoints;
 pub use flowdsl_runtime::job::{Environment, Health, JobHandle, JobReport, Outcome};
+pub use flowdsl_runtime::protocol::{
+    Allowance, Difference, Migration, PlanDiff, StageChange, StageDiff,
+};
 pub use flowdsl_runtime::settings::{
     CheckpointMode, Options, RestartStrategy, RocksDbSettings, StateBackend,
 };

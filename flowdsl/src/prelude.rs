@@ -5,6 +5,7 @@ pub use flowdsl_runtime::connector::Parquet;
 pub use flowdsl_runtime::connector::{
     Collect, Csv, Discard, File, ForEach, Generator, Jsonl, Memory, Roll, Stdout,
 };
+pub use flowdsl_runtime::protocol::Migration;
 pub use flowdsl_runtime::record::{KeyValue, RecordError, Windowed};
 pub use flowdsl_runtime::settings::Options;
 pub use flowdsl_runtime::state::{

@@ -9,7 +9,7 @@ mod tests;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::ids::KeyGroupCount;
+use crate::ids::{KeyGroupCount, StageId};
 use crate::storage::{CheckpointLocation, TransferLimits};
 
 pub use backend::{RocksDbSettings, StateBackend};
@@ -81,6 +81,8 @@ pub struct Options {
     pub limits: Limits,
     /// Where state is kept.
     pub backend: StateBackend,
+    /// Stages of earlier versions of the job whose state may be lost.
+    pub allow_dropped: Vec<StageId>,
 }
 
 impl Options {
@@ -113,6 +115,13 @@ impl Options {
     /// Takes no checkpoint but the last one.
     pub fn without_checkpoints(mut self) -> Self {
         self.checkpoints.interval = None;
+        self
+    }
+
+    /// Allows the state to be lost that a stage of an earlier version of the job had, as far as this version
+    /// cannot keep it: the stage is gone, or something else.
+    pub fn allow_dropped(mut self, stage: &str) -> Self {
+        self.allow_dropped.push(StageId::new(stage));
         self
     }
 

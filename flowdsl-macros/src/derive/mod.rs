@@ -34,6 +34,17 @@ pub(crate) struct Variant<'a> {
 pub(crate) struct Field<'a> {
     pub(crate) member: Member,
     pub(crate) of: &'a Type,
+    pub(crate) default: Default,
+}
+
+/// What serde takes for a field, or for the fields of a type, where it is missing.
+pub(crate) enum Default {
+    /// Nothing.
+    None,
+    /// The default of its type.
+    OfType,
+    /// What this function makes.
+    Made(syn::ExprPath),
 }
 
 impl Field<'_> {
@@ -75,7 +86,8 @@ pub(crate) fn shape<'a>(input: &'a DeriveInput, derive: &str) -> Result<Shape<'a
 fn fields(fields: &Fields) -> Result<Vec<Field<'_>>> {
     let mut all = Vec::new();
     for (at, field) in fields.iter().enumerate() {
-        if is_skipped(field)? {
+        let Said { skipped, default } = said(&field.attrs)?;
+        if skipped {
             continue;
         }
         let unnamed = || {
@@ -87,21 +99,39 @@ fn fields(fields: &Fields) -> Result<Vec<Field<'_>>> {
         all.push(Field {
             member: field.ident.clone().map_or_else(unnamed, Member::Named),
             of: &field.ty,
+            default,
         });
     }
     Ok(all)
 }
 
-/// What serde leaves out is not in a snapshot.
-fn is_skipped(field: &syn::Field) -> Result<bool> {
-    let mut skipped = false;
-    for attribute in field
-        .attrs
+/// What is said to serde of a type or of a field, as far as it matters to snapshots.
+pub(crate) struct Said {
+    /// What serde leaves out is not in a snapshot.
+    skipped: bool,
+    pub(crate) default: Default,
+}
+
+/// Reads the attributes of serde.
+pub(crate) fn said(attributes: &[syn::Attribute]) -> Result<Said> {
+    let mut said = Said {
+        skipped: false,
+        default: Default::None,
+    };
+    for attribute in attributes
         .iter()
         .filter(|attribute| attribute.path().is_ident("serde"))
     {
         attribute.parse_nested_meta(|meta| {
-            skipped |= meta.path.is_ident("skip");
+            said.skipped |= meta.path.is_ident("skip");
+            if meta.path.is_ident("default") {
+                said.default = if meta.input.peek(syn::Token![=]) {
+                    Default::Made(meta.value()?.parse::<syn::LitStr>()?.parse()?)
+                } else {
+                    Default::OfType
+                };
+                return Ok(());
+            }
             // The rest is serde's: read over it.
             if meta.input.peek(syn::Token![=]) {
                 meta.value()?.parse::<syn::Expr>()?;
@@ -113,7 +143,7 @@ fn is_skipped(field: &syn::Field) -> Result<bool> {
             Ok(())
         })?;
     }
-    Ok(skipped)
+    Ok(said)
 }
 
 /// `impl<T: Trait> Trait for Name<T> { body }`

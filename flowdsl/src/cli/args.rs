@@ -67,6 +67,10 @@ pub struct RunArgs {
     #[arg(long)]
     pub accept_duplicates: bool,
 
+    /// Gives up the state that this stage of an earlier version had, as far as this one cannot keep it
+    #[arg(long, value_name = "STAGE")]
+    pub allow_dropped: Vec<String>,
+
     /// Where state is kept: in memory, or in RocksDB, which holds more than memory does
     #[arg(long, value_enum, value_name = "BACKEND", default_value_t = BackendName::Memory)]
     pub state_backend: BackendName,
@@ -107,6 +111,8 @@ impl RunArgs {
         options.restart = self.restart;
         options.fresh = self.fresh;
         options.accept_duplicates = self.accept_duplicates;
+        let dropped = self.allow_dropped.iter();
+        options.allow_dropped = dropped.map(|stage| stage.as_str().into()).collect();
         options.limits.rate = self.rate;
         options.backend = match self.state_backend {
             BackendName::Memory => StateBackend::Memory,

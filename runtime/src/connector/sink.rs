@@ -35,6 +35,8 @@ pub struct SinkContext {
     pub disk: Arc<dyn Disk>,
     /// The clock (for `roll` by time).
     pub clock: Clock,
+    /// What the stage was called in earlier versions of the job.
+    pub formerly: Vec<StageId>,
 }
 
 impl SinkContext {

@@ -18,6 +18,7 @@ pub(super) fn sink_context(disk: &FaultyDisk, generation: u64, worker: u32) -> S
         generation: Generation(generation),
         disk: Arc::new(disk.clone()),
         clock: Clock::manual(),
+        formerly: Vec::new(),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation, KeyGroupCount, StageId, SubtaskId, WorkerIndex};
 use crate::metrics::Metrics;
 use crate::protocol::{
-    Acknowledgement, PlanEdge, PlanStage, Report, SnapshotRef, StageKind, StoredPlan,
+    Acknowledgement, Evolving, PlanEdge, PlanStage, Report, SnapshotRef, StageKind, StoredPlan,
 };
 use crate::settings::{CheckpointMode, Limits};
 use crate::state::{Backend, StateStore};
@@ -71,8 +71,15 @@ impl WorkerContext {
             generation: self.generation,
             disk: Arc::clone(&self.disk),
             clock: self.clock.clone(),
+            formerly: former_ids(&self.restored.renamed, stage),
         }
     }
+}
+
+/// What a stage was called in earlier versions of the job.
+pub(crate) fn former_ids(renamed: &[(StageId, StageId)], stage: &StageId) -> Vec<StageId> {
+    let of_stage = renamed.iter().filter(|(_, new)| new == stage);
+    of_stage.map(|(old, _)| old.clone()).collect()
 }
 
 /// What a run begins with: from a checkpoint, or the splits that were just discovered.
@@ -82,6 +89,10 @@ pub struct Restored {
     pub splits: BTreeMap<StageId, Vec<SplitProgress>>,
     /// The snapshots of each keyed stage, by former subtask.
     pub keyed: BTreeMap<StageId, Vec<(WorkerIndex, Vec<SnapshotRef>)>>,
+    /// Stages whose types have changed since.
+    pub(crate) evolved: BTreeMap<StageId, Arc<Evolving>>,
+    /// What stages were called in earlier versions of the job, and what they are called.
+    pub renamed: Vec<(StageId, StageId)>,
     /// The number of workers that wrote the checkpoint.
     pub worker_count: usize,
 }

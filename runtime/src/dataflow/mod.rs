@@ -47,6 +47,7 @@ pub use fuse::{
     EventTime, Filter, FilterMap, FlatMap, FromSource, Inspect, IntoEventTime, KeyBy, Label, Map,
     Stages, Start,
 };
+pub(crate) use graph::former_ids;
 pub use graph::{Blueprint, Discover, Graph, Restored, WorkerContext};
 pub use origin::Origin;
 pub use run::Body;

@@ -70,6 +70,7 @@ impl Attempt<'_> {
             options: &self.options,
             environment: self.environment,
             worker_count: self.worker_count(),
+            versions: &self.spec.versions,
         };
         let number = self.number;
         let beginning = |error| {

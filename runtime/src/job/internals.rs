@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::publisher::PublisherParts;
 use super::recovery::{self, Beginning};
-use super::start::Environment;
+use super::start::{Environment, Versions};
 use crate::dataflow::{Blueprint, Restored};
 use crate::error::Result;
 use crate::ids::{Epoch, KeyGroupCount, WorkerIndex};
@@ -54,6 +54,7 @@ pub fn recover(
     storage: Arc<dyn CheckpointStorage>,
 ) -> Result<(LogWriter, Recovered)> {
     let begin = Beginning {
+        versions: &Versions::default(),
         job,
         blueprint,
         options,

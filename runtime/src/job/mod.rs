@@ -13,4 +13,4 @@ mod workplace;
 
 pub use crate::protocol::Health;
 pub use handle::JobHandle;
-pub use start::{Environment, JobReport, JobSpec, Outcome, blueprint, run};
+pub use start::{Environment, JobReport, JobSpec, Outcome, Versions, blueprint, run};

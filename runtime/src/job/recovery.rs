@@ -7,17 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use super::start::Environment;
+use super::start::{Environment, Versions};
 use crate::connector::{
     Committable, SinkContext, SinkSnapshot, SourceSnapshot, SplitProgress, Transactional,
 };
-use crate::dataflow::{Blueprint, Restored};
+use crate::dataflow::{Blueprint, Restored, former_ids};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation, KeyGroupCount, StageId, WorkerIndex};
 use crate::protocol::{
-    ChosenCheckpoint, Claimant, CommitPermit, Keep, Location, LogView, Manifest, RecoveryDecision,
-    RecoveryFacts, RecoveryOptions, SinkFacts, SlotNumber, SnapshotRef, StageKind, Verification,
-    choose_checkpoint, may_restore,
+    ChosenCheckpoint, Claimant, CommitPermit, Keep, Location, LogView, Manifest, PlanDiff,
+    RecoveryDecision, RecoveryFacts, RecoveryOptions, RestorePlan, SinkFacts, SlotNumber,
+    SnapshotRef, StageChange, StageKind, Verification, VersionRules, choose_checkpoint,
+    may_restore, rename_stages,
 };
 use crate::settings::Options;
 use crate::storage::CheckpointStorage;
@@ -53,6 +54,7 @@ pub(super) struct Beginning<'a> {
     pub(super) options: &'a Options,
     pub(super) environment: &'a Environment,
     pub(super) worker_count: usize,
+    pub(super) versions: &'a Versions,
 }
 
 /// Claims the log and puts everything in its place.
@@ -114,8 +116,8 @@ pub(super) fn recover(
             begin.afresh(writer, first_epoch)
         }
         RecoveryDecision::Restore(chosen) | RecoveryDecision::Finished(chosen) => {
-            let manifest = manifest_of(&writer, &chosen)?;
-            begin.check(&manifest)?;
+            let manifest = begin.as_named_now(manifest_of(&writer, &chosen)?)?;
+            let plan = begin.check(&manifest)?;
             for skipped in &chosen.skipped {
                 let epoch = chosen.epoch;
                 tracing::warn!("{skipped}; falling back to the checkpoint of epoch {epoch}");
@@ -128,7 +130,7 @@ pub(super) fn recover(
                 writer,
                 first_epoch,
                 key_groups: manifest.key_groups,
-                restored: Arc::new(discover(begin.blueprint, read_manifest(&manifest)?)?),
+                restored: Arc::new(begin.discover(read_manifest(&manifest, &plan)?)?),
                 from: Some(chosen.epoch),
                 finished: manifest.finished,
                 damaged: damaged.collect(),
@@ -180,6 +182,7 @@ impl Beginning<'_> {
                 generation,
                 disk: Arc::clone(&self.environment.disk),
                 clock: self.environment.clock.clone(),
+                formerly: former_ids(&self.versions.renamed, stage),
             },
         };
         self.blueprint.sinks.iter().map(end).collect()
@@ -190,7 +193,7 @@ impl Beginning<'_> {
             writer,
             first_epoch,
             key_groups: self.options.key_groups,
-            restored: Arc::new(discover(self.blueprint, Restored::default())?),
+            restored: Arc::new(self.discover(Restored::default())?),
             from: None,
             finished: false,
             damaged: BTreeSet::new(),
@@ -198,8 +201,13 @@ impl Beginning<'_> {
     }
 
     /// Whether this flow, on so many workers, can go on from a checkpoint.
-    fn check(&self, manifest: &Manifest) -> Result<()> {
-        may_restore(manifest, &self.blueprint.plan, manifest.key_groups)?;
+    fn check(&self, manifest: &Manifest) -> Result<RestorePlan> {
+        let rules = VersionRules {
+            migrations: &self.versions.migrations,
+            allow_dropped: &self.options.allow_dropped,
+        };
+        let restore = may_restore(manifest, &self.blueprint.plan, manifest.key_groups, rules)?;
+        self.tell(&restore.diff);
         let groups = manifest.key_groups.get() as usize;
         if self.worker_count > groups {
             return Err(Error::invalid(format!(
@@ -207,7 +215,44 @@ impl Beginning<'_> {
                 self.worker_count
             )));
         }
-        Ok(())
+        Ok(restore)
+    }
+
+    /// Says what has changed since the checkpoint, if anything has.
+    fn tell(&self, diff: &PlanDiff) {
+        if !diff.is_same() {
+            tracing::info!("since the checkpoint the flow has changed:\n{diff}");
+        }
+        let needless = self.options.allow_dropped.iter().filter(|stage| {
+            let stage = diff.stages.iter().find(|diff| diff.id == **stage);
+            stage.is_none_or(|stage| stage.change == StageChange::Same)
+        });
+        for stage in needless {
+            tracing::info!("the state of `{stage}` may be dropped, and nothing of it is");
+        }
+    }
+
+    /// A manifest, with its stages called what they are called now.
+    fn as_named_now(&self, manifest: Manifest) -> Result<Manifest> {
+        rename_stages(manifest, &self.versions.renamed, &self.blueprint.plan)
+    }
+
+    /// Finds the splits of sources that the checkpoint does not know, and sorts all of them.
+    fn discover(&self, mut restored: Restored) -> Result<Restored> {
+        restored.renamed.clone_from(&self.versions.renamed);
+        for (stage, discover) in &self.blueprint.sources {
+            if !restored.splits.contains_key(stage) {
+                let splits = discover().map_err(|e| e.in_stage(stage))?;
+                restored.splits.insert(
+                    stage.clone(),
+                    splits.into_iter().map(SplitProgress::unread).collect(),
+                );
+            }
+        }
+        for splits in restored.splits.values_mut() {
+            splits.sort_by(|a, b| a.split.id.cmp(&b.split.id));
+        }
+        Ok(restored)
     }
 }
 
@@ -299,7 +344,7 @@ fn inline(reference: &SnapshotRef) -> Result<&[u8]> {
 }
 
 /// Sorts the snapshots of a manifest by what reads them.
-fn read_manifest(manifest: &Manifest) -> Result<Restored> {
+fn read_manifest(manifest: &Manifest, plan: &RestorePlan) -> Result<Restored> {
     let kinds: BTreeMap<&StageId, StageKind> = manifest
         .plan
         .stages
@@ -308,10 +353,14 @@ fn read_manifest(manifest: &Manifest) -> Result<Restored> {
         .collect();
     let mut restored = Restored {
         worker_count: manifest.worker_count as usize,
+        evolved: plan.evolved.clone(),
         ..Restored::default()
     };
     for snapshot in &manifest.snapshots {
         let stage = &snapshot.subtask.stage;
+        if plan.diff.drops(stage) {
+            continue;
+        }
         match kinds.get(stage) {
             Some(StageKind::Source) => {
                 let splits = restored.splits.entry(stage.clone()).or_default();
@@ -329,23 +378,6 @@ fn read_manifest(manifest: &Manifest) -> Result<Restored> {
             }
             Some(StageKind::TransactionalSink | StageKind::Sink | StageKind::Stateless) | None => {}
         }
-    }
-    Ok(restored)
-}
-
-/// Finds the splits of sources that the checkpoint does not know, and sorts all of them.
-fn discover(blueprint: &Blueprint, mut restored: Restored) -> Result<Restored> {
-    for (stage, discover) in &blueprint.sources {
-        if !restored.splits.contains_key(stage) {
-            let splits = discover().map_err(|e| e.in_stage(stage))?;
-            restored.splits.insert(
-                stage.clone(),
-                splits.into_iter().map(SplitProgress::unread).collect(),
-            );
-        }
-    }
-    for splits in restored.splits.values_mut() {
-        splits.sort_by(|a, b| a.split.id.cmp(&b.split.id));
     }
     Ok(restored)
 }

@@ -10,9 +10,9 @@ use super::handle::JobHandle;
 use crate::clock::Clock;
 use crate::dataflow::{self, Blueprint, Body};
 use crate::error::{Error, Result};
-use crate::ids::Epoch;
+use crate::ids::{Epoch, StageId};
 use crate::metrics::{Metrics, MetricsSnapshot};
-use crate::protocol::{Failure, FailureHistory, Health, Restart, may_restart};
+use crate::protocol::{Failure, FailureHistory, Health, Migration, Restart, may_restart};
 use crate::settings::Options;
 use crate::storage::log::new_claimant;
 use crate::storage::{CheckpointStorage, Disk, MemoryStorage, RealDisk};
@@ -24,6 +24,17 @@ pub struct JobSpec {
     pub name: Arc<str>,
     /// The body, which builds the same graph each time it is called.
     pub body: Body,
+    /// What is to be known of the versions before.
+    pub versions: Versions,
+}
+
+/// What a version of a job says of those before it, whose checkpoints it goes on from.
+#[derive(Clone, Debug, Default)]
+pub struct Versions {
+    /// The functions that make new state of old, by stage.
+    pub migrations: Vec<(StageId, Migration)>,
+    /// What stages were called, and what they are called now.
+    pub renamed: Vec<(StageId, StageId)>,
 }
 
 /// The world that a job runs in; tests bring their own.

@@ -14,7 +14,7 @@
 //! | may a process claim the log once more? | [`Claimant`] |
 //! | what may become visible? | [`CommitPermit`] |
 //! | which checkpoint does a job start from? | [`choose_checkpoint`] |
-//! | does its state fit this flow? | [`compare_plans`], [`may_restore`] |
+//! | does its state fit this flow, and what is to be done for it? | [`compare_plans`], [`may_restore`] |
 //! | what may be deleted? | [`plan_cleanup`] |
 //! | which files make up a checkpoint? | [`catalogue`] |
 //! | what did a checkpoint cost, and who was last? | [`CheckpointCost`] |
@@ -29,6 +29,7 @@ mod claimant;
 mod commit;
 mod coordination;
 mod cost;
+mod evolution;
 mod health;
 mod history;
 pub mod log;
@@ -57,6 +58,8 @@ pub use cost::{
     CheckpointCost, CheckpointTimes, Last, NamedBefore, SnapshotCost, SubtaskCost, Weight, Why,
     contention,
 };
+pub(crate) use evolution::{Convert, Migrated, NamedStep, Values};
+pub use evolution::{Difference, Migration};
 pub use health::{Health, HealthFacts, judge_health};
 pub use history::{
     CheckpointRecord, HistoryEntry, HistoryEvent, HistoryKey, Observed, RunBegan, RunEnd, RunEnded,
@@ -74,7 +77,11 @@ pub use pending::{
     BarrierPassed, FailureVerdict, Judgement, PendingCheckpoint, SnapshotAck, is_timed_out,
     judge_failures,
 };
-pub use plan::{PlanDiff, StageChange, StageDiff, compare_plans, may_restore};
+pub(crate) use plan::Evolving;
+pub use plan::{
+    Allowance, PlanDiff, RestorePlan, StageChange, StageDiff, VersionRules, compare_plans,
+    may_restore, rename_stages,
+};
 pub use recover::{
     ChosenCheckpoint, DamagedCheckpoint, RecoveryDecision, RecoveryFacts, RecoveryOptions,
     SinkFacts, Verification, choose_checkpoint,

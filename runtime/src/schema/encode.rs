@@ -83,8 +83,7 @@ impl Serialize for Shaped<'_> {
                     [] => to.serialize_unit_variant("", *number, ""),
                     [part] => to.serialize_newtype_variant("", *number, "", &part),
                     _ => {
-                        let mut to =
-                            to.serialize_tuple_variant("", *number, "", parts.len())?;
+                        let mut to = to.serialize_tuple_variant("", *number, "", parts.len())?;
                         for part in &parts {
                             to.serialize_field(part)?;
                         }

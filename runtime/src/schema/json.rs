@@ -29,9 +29,10 @@ fn json(datum: &Datum, shape: Shape<'_>) -> Value {
                 value
             }
         }
-        (Schema::List(of), Datum::Many(items)) => {
-            items.iter().map(|item| json(item, shape.part(of))).collect()
-        }
+        (Schema::List(of), Datum::Many(items)) => items
+            .iter()
+            .map(|item| json(item, shape.part(of)))
+            .collect(),
         (Schema::Map(key, value), Datum::Pairs(pairs)) => {
             let (key, value) = (shape.part(key), shape.part(value));
             let pair = |(k, v): &(Datum, Datum)| Value::Array(vec![json(k, key), json(v, value)]);
@@ -92,17 +93,18 @@ fn plain_json(datum: &Datum) -> Value {
         Datum::Unsigned(number) => whole(*number),
         Datum::Signed(number) => whole(*number),
         // By its digits: `0.1_f32` is no `0.10000000149011612` to a person.
-        Datum::F32(number) => {
-            float(number.to_string().parse().unwrap_or_else(|_| (*number).into()))
-        }
+        Datum::F32(number) => float(
+            number
+                .to_string()
+                .parse()
+                .unwrap_or_else(|_| (*number).into()),
+        ),
         Datum::F64(number) => float(*number),
         Datum::Char(char) => char.to_string().into(),
         Datum::Text(text) => text.as_str().into(),
-        Datum::Unit
-        | Datum::Option(_)
-        | Datum::Many(_)
-        | Datum::Pairs(_)
-        | Datum::Variant(..) => Value::Null,
+        Datum::Unit | Datum::Option(_) | Datum::Many(_) | Datum::Pairs(_) | Datum::Variant(..) => {
+            Value::Null
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! Where a run keeps its state, and where each of its stages does.
 
+#[cfg(feature = "rocksdb")]
+use std::cell::Cell;
 use std::path::PathBuf;
 #[cfg(feature = "rocksdb")]
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::evolve::restore_evolved;
 use super::frames::Namespace;
 use super::logic::KeyedLogic;
 use super::restore::{Former, restore_from};
@@ -18,10 +21,11 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::ids::{Epoch, SubtaskId};
 use crate::metrics::Metrics;
-use crate::protocol::{SnapshotKind, SnapshotRef};
+use crate::protocol::{Evolving, SnapshotKind, SnapshotRef};
 use crate::settings::StateBackend;
+use crate::storage::WorkDir;
 #[cfg(feature = "rocksdb")]
-use crate::storage::{WorkDir, names};
+use crate::storage::names;
 
 /// Where a run keeps its state.
 #[derive(Clone, Debug)]
@@ -90,6 +94,8 @@ pub(crate) struct Restoring<'a> {
     pub(crate) share: Share<'a>,
     pub(crate) former: Vec<Former<'a>>,
     pub(crate) store: &'a StateStore,
+    /// What becomes of it, if its types have changed since.
+    pub(crate) evolving: Option<&'a Evolving>,
 }
 
 impl Backend {
@@ -157,6 +163,11 @@ impl Backend {
             Kind::Memory => {
                 let stage = StageBackend::default();
                 logic.open(&stage);
+                if let Some(evolving) = restoring.evolving {
+                    let dirs = self.former_dirs(restoring);
+                    restore_evolved(logic, evolving, restoring, &dirs)?;
+                    return Ok(stage);
+                }
                 restoring.frames(logic)?;
                 let databases = restoring.databases();
                 if databases.is_empty() {
@@ -169,7 +180,11 @@ impl Backend {
             Kind::Rocks(stores) => {
                 restoring.share.check()?;
                 let name = names::stage_dir(restoring.subtask);
-                let databases = restoring.databases();
+                // Nothing of a database of other types is taken over as it is.
+                let databases = match restoring.evolving {
+                    None => restoring.databases(),
+                    Some(_) => Vec::new(),
+                };
                 let parts = databases
                     .iter()
                     .filter_map(|former| restoring.part(former))
@@ -177,11 +192,34 @@ impl Backend {
                 let store = rocks::take_over(stores, &name, parts, restoring.store)?;
                 let stage = StageBackend(Home::Rocks(Arc::new(store)));
                 logic.open(&stage);
-                restoring.frames(logic)?;
+                match restoring.evolving {
+                    None => restoring.frames(logic)?,
+                    Some(evolving) => {
+                        let dirs = numbered(|at| stores.dir().make(&format!("{name}-former-{at}")));
+                        restore_evolved(logic, evolving, restoring, &dirs)?;
+                    }
+                }
                 logic.resume()?;
                 stage.check()?;
                 Ok(stage)
             }
+        }
+    }
+
+    /// Where the databases of former subtasks are put together for a stage in memory whose types have changed.
+    #[cfg(feature = "rocksdb")]
+    fn former_dirs<'a>(&'a self, restoring: &'a Restoring<'_>) -> impl Fn() -> Result<WorkDir> {
+        let stage = names::stage_dir(restoring.subtask);
+        numbered(move |at| self.reads.make(&format!("{stage}-former-{at}")))
+    }
+
+    #[cfg(not(feature = "rocksdb"))]
+    #[expect(clippy::unused_self, reason = "it is used with the feature")]
+    fn former_dirs(&self, _: &Restoring<'_>) -> impl Fn() -> Result<WorkDir> {
+        || {
+            Err(without_rocksdb(
+                "the checkpoint was written with state in RocksDB, which cannot be read",
+            ))
         }
     }
 
@@ -271,6 +309,13 @@ impl<'a> Restoring<'a> {
             },
         })
     }
+}
+
+/// Calls with the number of the call.
+#[cfg(feature = "rocksdb")]
+fn numbered<T>(call: impl Fn(u32) -> T) -> impl Fn() -> T {
+    let calls = Cell::new(0);
+    move || call(calls.replace(calls.get() + 1))
 }
 
 /// The references before those of a database.

@@ -182,6 +182,20 @@ fn put<K: Key, T: Serialize>(
     Ok(())
 }
 
+/// Writes a frame that sets keys, whose pairs with their values are encoded already.
+pub(crate) fn put_set(
+    bytes: &mut Vec<u8>,
+    namespace: Namespace,
+    span: HashSpan,
+    (count, encoded): (usize, &[u8]),
+) {
+    frame(bytes, ENTRIES, |bytes| {
+        put_place(bytes, namespace, span);
+        bytes.extend((count as u32).to_le_bytes());
+        bytes.extend(encoded);
+    });
+}
+
 fn put_place(bytes: &mut Vec<u8>, namespace: Namespace, span: HashSpan) {
     let (table, end) = match namespace {
         Namespace::Whole => (0, 0),

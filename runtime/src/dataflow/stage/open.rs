@@ -48,6 +48,11 @@ where
             share: Share::new(context.key_groups, range, context.fate.failed()),
             former: snapshots.iter().map(former).collect(),
             store: &context.store,
+            evolving: context
+                .restored
+                .evolved
+                .get(stage)
+                .map(|evolving| &**evolving),
         };
         let began = context.clock.now();
         self.backend = context.backend.open(logic, &restoring)?;
@@ -60,7 +65,9 @@ where
             answers.compact_as(logic.table_types());
         }
         // With the same workers every subtask keeps its own key groups, and so its chain.
-        if context.restored.worker_count == context.worker_count
+        // Nothing may follow what was stored of other types.
+        if restoring.evolving.is_none()
+            && context.restored.worker_count == context.worker_count
             && let Some((_, refs)) = snapshots
                 .iter()
                 .find(|(worker, _)| *worker == context.worker)

@@ -132,6 +132,7 @@ fn what_an_old_run_commits_while_a_new_one_falls_back_is_taken_back() {
                 generation: Generation(2),
                 disk: Arc::new(FaultyDisk::new()),
                 clock: Clock::manual(),
+                formerly: Vec::new(),
             },
         };
         // As the sink looked when it was asked: nothing later than the checkpoint was visible.

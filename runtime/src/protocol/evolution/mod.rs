@@ -8,6 +8,7 @@ mod apply;
 mod compare;
 mod migration;
 mod stage;
+mod step;
 #[cfg(test)]
 mod tests;
 
@@ -15,11 +16,9 @@ use std::fmt;
 
 use crate::schema::Datum;
 
-#[cfg(test)]
-pub(crate) use compare::compare;
 pub use migration::Migration;
 pub(crate) use migration::{Convert, Migrated};
-pub(crate) use stage::{Compared, NamedStep, StageEvolution, Step, Values, compare_states};
+pub(crate) use stage::{Compared, Dropping, NamedStep, StageEvolution, Values, compare_states};
 
 /// What is done to a value of a stored schema, that it may be one of another.
 #[derive(Clone, Debug, PartialEq)]

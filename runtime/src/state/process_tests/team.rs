@@ -107,6 +107,7 @@ impl World {
                     .map(|(range, refs)| Former { range, refs })
                     .collect(),
                 store: &self.store,
+                evolving: None,
             };
             backend.open(logic, &restoring)
         });

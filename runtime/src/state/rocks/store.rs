@@ -50,7 +50,7 @@ impl Stores {
         }
     }
 
-    pub(super) fn dir(&self) -> &WorkDir {
+    pub(crate) fn dir(&self) -> &WorkDir {
         &self.dir
     }
 

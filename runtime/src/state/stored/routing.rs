@@ -152,7 +152,13 @@ mod tests {
     fn what_is_no_key_has_no_hash() {
         let map = Schema::Map(Box::new(Schema::plain("u8")), Box::new(Schema::plain("u8")));
         assert_eq!(hash_of_datum(&Datum::Pairs(Vec::new()), &map), None);
-        assert_eq!(hash_of_datum(&Datum::Unsigned(1), &Schema::plain("f64")), None);
-        assert_eq!(hash_of_datum(&Datum::Text("x".to_owned()), &Schema::plain("u64")), None);
+        assert_eq!(
+            hash_of_datum(&Datum::Unsigned(1), &Schema::plain("f64")),
+            None
+        );
+        assert_eq!(
+            hash_of_datum(&Datum::Text("x".to_owned()), &Schema::plain("u64")),
+            None
+        );
     }
 }

@@ -169,7 +169,13 @@ impl Table {
     }
 }
 
-fn named(Field { name, schema: state, .. }: &Field) -> Option<Named<'_>> {
+fn named(
+    Field {
+        name,
+        schema: state,
+        ..
+    }: &Field,
+) -> Option<Named<'_>> {
     let Schema::Struct(kind, parts) = state else {
         return None;
     };

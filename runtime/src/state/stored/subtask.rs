@@ -1,11 +1,11 @@
 //! The stored state of one keyed subtask, in whichever backend it was: table by table, slice by slice.
 
+use super::Stored;
 use super::chain::{Live, StoredChain, is_of_rocksdb};
 use super::database::StoredDatabase;
 use super::pages::Pages;
 use super::shape::{StageShape, Table};
 use super::slices::{Extent, Slices};
-use super::Stored;
 use crate::error::{Error, Result};
 use crate::protocol::SubtaskSnapshot;
 use crate::state::frames::Namespace;

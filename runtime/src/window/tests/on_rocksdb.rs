@@ -52,6 +52,7 @@ fn a_window_that_is_kept_for_late_records_leaves_room_to_the_next_one() {
         share: Share::new(GROUPS, ranges(1)[0], &given_up),
         former: Vec::new(),
         store: &StateStore::new(Arc::new(MemoryStorage::new()), Generation(1), 1),
+        evolving: None,
     };
     let home = backend.open(&mut logic, &restoring).expect("a database");
     for first in (0..KEYS).step_by(500) {

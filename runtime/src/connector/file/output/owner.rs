@@ -114,7 +114,12 @@ pub(super) fn check(place: &Place, context: &SinkContext) -> Result<Claim> {
             path.display()
         )));
     };
-    if owner == Owner::of(context) {
+    // The record keeps the name that the stage had: a version before the renaming may come back.
+    let names = [&context.stage].into_iter().chain(&context.formerly);
+    let is_of_stage = names
+        .map(ToString::to_string)
+        .any(|name| name == owner.stage);
+    if owner.job == *context.job && is_of_stage {
         return Ok(Claim::Ours);
     }
     Err(Error::invalid(format!(
