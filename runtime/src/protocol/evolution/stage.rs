@@ -106,13 +106,15 @@ pub(crate) fn compare_states(
     } = comparing;
     if let Some(evolution) = &evolution
         && !evolution.is_same()
-        && let Some(name) = first_unknown(stored).or_else(|| first_unknown(new))
+        && let Some(name) = unknown_type(stored).or_else(|| unknown_type(new))
     {
         differences.push(Difference {
-            place: "the state".to_owned(),
-            was: stored.to_string(),
-            is: new.to_string(),
-            advice: format!("values of `{name}` are read with their own code only, and cannot go along with a change beside them"),
+            place: "a type beside it".to_owned(),
+            was: format!("`{name}`"),
+            is: "no other".to_owned(),
+            advice:
+                "its values are read with its own code only, so that nothing beside them can change"
+                    .to_owned(),
         });
     }
     Compared {
@@ -273,6 +275,13 @@ impl Comparing<'_> {
             _ => value.map(NamedStep::Kept),
         }
     }
+}
+
+/// A type in the state of a stage that nothing but its name is known of.
+fn unknown_type(stage: &Schema) -> Option<&str> {
+    let (_, parts) = parts(stage)?;
+    let mut types = TYPES.iter().filter_map(|name| parts.get(name));
+    types.find_map(|of| first_unknown(of))
 }
 
 /// The name of a struct, and its fields.
