@@ -233,6 +233,7 @@ fn start_beside(runs: bool) -> (Result<Recovered>, Arc<MemoryStorage>) {
         errors: Vec::new(),
     };
     let begin = Beginning {
+        versions: &Versions::default(),
         job: &Arc::from("job"),
         blueprint: &blueprint,
         options: &Options::new(),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::schema::Schema;
 
 fn stage(id: &str, kind: StageKind, schema: Option<&str>) -> PlanStage {
     PlanStage {
@@ -6,8 +7,19 @@ fn stage(id: &str, kind: StageKind, schema: Option<&str>) -> PlanStage {
         operation: "stage".to_owned(),
         detail: String::new(),
         kind,
-        schema: schema.map(Schema::plain),
+        schema: schema.map(values),
     }
+}
+
+/// The schema of a running value.
+fn values(value: &str) -> Schema {
+    Schema::of_fields(
+        "Values",
+        [
+            ("key", Schema::plain("u8")),
+            ("value", Schema::plain(value)),
+        ],
+    )
 }
 
 fn plan(stages: &[PlanStage]) -> StoredPlan {
@@ -17,6 +29,15 @@ fn plan(stages: &[PlanStage]) -> StoredPlan {
     }
 }
 
+/// The message of a refusal with this one reason.
+fn whole(reason: &str) -> String {
+    format!(
+        "the checkpoint does not fit this flow:\n  {reason}\nGive the stages the ids and types that they had (`as` \
+         names a stage, `Job::renamed` says what one was called), write a `Migration`, give up the state of a stage \
+         with `--allow-dropped <stage>`, or start anew with `--fresh`"
+    )
+}
+
 /// Compares the two forms of a stage `s`, of which each may be missing.
 fn check(
     stored: impl Into<Option<PlanStage>>,
@@ -24,22 +45,32 @@ fn check(
     expected: &StageChange,
     words: Option<&str>,
 ) {
-    let diff = compare_plans(
-        &plan(stored.into().as_slice()),
-        &plan(new.into().as_slice()),
-    );
+    let (stored, new) = (plan(stored.into().as_slice()), plan(new.into().as_slice()));
+    let compare = |allow_dropped: &[StageId]| {
+        let rules = VersionRules {
+            migrations: &[],
+            allow_dropped,
+        };
+        compare_plans(&stored, &new, rules).diff
+    };
+    let diff = compare(&[]);
     assert_eq!(
         diff.stages,
         [StageDiff {
             id: StageId::new("s"),
-            change: expected.clone()
+            change: expected.clone(),
+            dropping: Allowance::MustStay,
         }]
     );
-    match (diff.refusal(), words) {
-        (None, None) => {}
-        (Some(error), Some(words)) => assert!(error.message().contains(words), "{error}"),
-        (error, words) => panic!("{error:?} instead of {words:?}"),
-    }
+    let refusal = diff.refusal().map(|error| error.message().to_owned());
+    assert_eq!(refusal, words.map(whole));
+    let allowed = compare(&[StageId::new("s")]);
+    assert_eq!(
+        allowed.refusal().map(|e| e.to_string()),
+        None,
+        "it was allowed"
+    );
+    assert_eq!(allowed.drops(&StageId::new("s")), words.is_some());
 }
 
 fn keyed(schema: &str) -> PlanStage {
@@ -78,17 +109,14 @@ fn a_stage_without_state_may_go() {
 
 #[test]
 fn a_stage_with_state_may_not_go() {
-    for kind in [
-        StageKind::Source,
-        StageKind::Keyed,
-        StageKind::TransactionalSink,
+    for (kind, what) in [
+        (StageKind::Source, "a source"),
+        (StageKind::Keyed, "a keyed stage"),
+        (StageKind::TransactionalSink, "an exactly-once sink"),
     ] {
-        check(
-            of_kind(kind),
-            None,
-            &StageChange::Dropped { kind },
-            Some("`s`"),
-        );
+        let reason = format!("`s` ({what}) is gone, and its state with it");
+        let change = StageChange::Dropped { kind };
+        check(of_kind(kind), None, &change, Some(&reason));
     }
 }
 
@@ -102,7 +130,7 @@ fn a_stage_with_state_may_not_become_another() {
         of_kind(StageKind::Keyed),
         of_kind(StageKind::Stateless),
         &change,
-        Some("a keyed stage"),
+        Some("`s` was a keyed stage and is a stage without state"),
     );
     let change = StageChange::Kind {
         from: StageKind::TransactionalSink,
@@ -112,21 +140,99 @@ fn a_stage_with_state_may_not_become_another() {
         of_kind(StageKind::TransactionalSink),
         of_kind(StageKind::Sink),
         &change,
-        Some("exactly-once"),
+        Some("`s` was an exactly-once sink and is a sink that writes at once"),
     );
 }
 
 #[test]
-fn state_may_not_change_its_schema() {
-    let change = StageChange::Schema {
-        from: Some(Schema::plain("u64")),
-        to: Some(Schema::plain("i64")),
+fn state_that_cannot_be_read_is_refused() {
+    let difference = Difference {
+        place: "value".to_owned(),
+        was: "u64".to_owned(),
+        is: "i64".to_owned(),
+        advice: "an integer may become a wider one; anything else needs a `Migration`".to_owned(),
     };
-    check(
-        keyed("u64"),
-        keyed("i64"),
-        &change,
-        Some("was u64 and is i64"),
+    let reason = format!("`s`, {difference}");
+    let differences = vec![difference];
+    let change = StageChange::Unreadable { differences };
+    check(keyed("u64"), keyed("i64"), &change, Some(&reason));
+}
+
+#[test]
+fn state_is_read_through_its_stored_schema() {
+    let changes = vec!["value: u32 is now i64".to_owned()];
+    let change = StageChange::Evolved { changes };
+    check(keyed("u32"), keyed("i64"), &change, None);
+}
+
+#[test]
+fn what_has_changed_is_said_a_line_each() {
+    let stored = plan(&[
+        stage("a", StageKind::Keyed, Some("u32")),
+        stage("b", StageKind::Source, None),
+        stage("c", StageKind::Keyed, Some("bool")),
+    ]);
+    let new = plan(&[
+        stage("a", StageKind::Keyed, Some("u64")),
+        stage("c", StageKind::Keyed, Some("String")),
+        stage("d", StageKind::Keyed, Some("u64")),
+    ]);
+    let rules = VersionRules {
+        migrations: &[(
+            StageId::new("c"),
+            Migration::value(|old: bool| old.to_string()),
+        )],
+        allow_dropped: &[StageId::new("b")],
+    };
+    let RestorePlan { diff, evolved } = compare_plans(&stored, &new, rules);
+    assert_eq!(
+        diff.to_string(),
+        "`a`, value: u32 is now u64\n\
+         `c`, value: is migrated from bool to String\n\
+         `d` is new and starts empty\n\
+         `b` (a source) is gone, and its state with it; its state is dropped"
+    );
+    assert_eq!(diff.refusal().map(|e| e.to_string()), None);
+    assert!(evolved.keys().eq(&[StageId::new("a"), StageId::new("c")]));
+}
+
+#[test]
+fn a_stage_that_has_another_name_keeps_its_state() {
+    let manifest = || {
+        let mut manifest = crate::protocol::testing::bare_manifest(1, 1);
+        manifest.plan = plan(&[stage("old", StageKind::Keyed, Some("u64"))]);
+        manifest
+    };
+    let new = |ids: &[&str]| {
+        let stages = ids
+            .iter()
+            .map(|id| stage(id, StageKind::Keyed, Some("u64")));
+        plan(&stages.collect::<Vec<_>>())
+    };
+    let renamed = [(StageId::new("old"), StageId::new("new"))];
+    let now = rename_stages(manifest(), &renamed, &new(&["new"])).expect("it was called so");
+    assert_eq!(now.plan, new(&["new"]));
+    let again = rename_stages(now.clone(), &renamed, &new(&["new"]));
+    assert_eq!(again.expect("nothing is left to do"), now);
+
+    let message = |manifest, plan| {
+        let error = rename_stages(manifest, &renamed, &plan).expect_err("it is refused");
+        error.message().to_owned()
+    };
+    let said = "`old` is said to be called `new` now, and";
+    assert_eq!(
+        message(manifest(), new(&["new", "old"])),
+        format!("{said} the flow still has a stage `old`")
+    );
+    assert_eq!(
+        message(manifest(), new(&[])),
+        format!("{said} the flow has no stage `new`")
+    );
+    let mut both = manifest();
+    both.plan = new(&["old", "new"]);
+    assert_eq!(
+        message(both, new(&["new"])),
+        format!("{said} the checkpoint has state of both")
     );
 }
 
@@ -136,7 +242,8 @@ fn all_reasons_are_named_at_once() {
         stage("a", StageKind::Keyed, None),
         stage("b", StageKind::Source, None),
     ]);
-    let error = compare_plans(&stored, &plan(&[]))
+    let error = compare_plans(&stored, &plan(&[]), VersionRules::default())
+        .diff
         .refusal()
         .expect("two stages lost");
     assert!(
@@ -149,11 +256,12 @@ fn all_reasons_are_named_at_once() {
 #[test]
 fn the_number_of_key_groups_is_fixed() {
     let manifest = crate::protocol::testing::bare_manifest(1, 1);
-    assert!(may_restore(&manifest, &manifest.plan, KeyGroupCount::DEFAULT).is_ok());
+    let restore = |groups| may_restore(&manifest, &manifest.plan, groups, VersionRules::default());
+    assert!(restore(KeyGroupCount::DEFAULT).is_ok());
     let other = KeyGroupCount::new(512).expect("a power of two");
-    let error = may_restore(&manifest, &manifest.plan, other).expect_err("another number");
-    assert!(
-        error.message().contains("256") && error.message().contains("512"),
-        "{error}"
+    let error = restore(other).expect_err("another number");
+    assert_eq!(
+        error.message(),
+        "the checkpoint has 256 key groups and the settings say 512: their number is fixed for the job's life"
     );
 }
