@@ -5,6 +5,8 @@ mod decode;
 mod encode;
 mod json;
 mod plain;
+#[cfg(test)]
+mod round_trips;
 mod shape;
 #[cfg(test)]
 mod tests;

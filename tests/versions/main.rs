@@ -3,5 +3,6 @@
 mod chain;
 mod expected;
 mod flow;
+mod migrations;
 mod types;
 mod versions;

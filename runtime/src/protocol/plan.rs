@@ -20,7 +20,7 @@ use crate::protocol::{Manifest, PlanStage, StageKind, StoredPlan};
 pub use rename::rename_stages;
 
 /// How the stages of a stored plan and of a new one compare, in the order new ones, then dropped ones.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlanDiff {
     /// One entry for each stage that is in either plan.
     pub stages: Vec<StageDiff>,
@@ -108,12 +108,6 @@ pub struct RestorePlan {
     pub diff: PlanDiff,
     /// Stages whose state is read through the stored schema.
     pub(crate) evolved: BTreeMap<StageId, Arc<Evolving>>,
-}
-
-impl Default for PlanDiff {
-    fn default() -> Self {
-        Self { stages: Vec::new() }
-    }
 }
 
 /// How the stored state of a stage becomes state of its present schema.

@@ -265,13 +265,12 @@ fn evolve(
         let Some(value) = evolve_value(&evolution.values, stored, value)? else {
             return Ok(None);
         };
-        let key = match &stored.part {
-            None => evolution.key.apply(key)?,
-            Some(_) => {
-                let [part, key] = key.into_pair().ok_or_else(|| misfit(stored))?;
-                let part = evolve_part(&evolution.values, stored, part)?;
-                Datum::Many(vec![part, evolution.key.apply(key)?])
-            }
+        let key = if stored.part.is_some() {
+            let [part, key] = key.into_pair().ok_or_else(|| misfit(stored))?;
+            let part = evolve_part(&evolution.values, stored, part)?;
+            Datum::Many(vec![part, evolution.key.apply(key)?])
+        } else {
+            evolution.key.apply(key)?
         };
         Datum::Many(vec![key, value])
     };
@@ -301,8 +300,8 @@ fn evolve_part(values: &Values, table: &Table, part: Datum) -> Result<Datum> {
 fn evolve_value(values: &Values, table: &Table, value: Datum) -> Result<Option<Datum>> {
     let step = match (values, named(values, table)) {
         (_, Some(NamedStep::Dropped)) => return Ok(None),
-        (_, Some(NamedStep::Kept(step) | NamedStep::Map { value: step, .. })) => step,
-        (Values::One(step), None) => step,
+        (_, Some(NamedStep::Kept(step) | NamedStep::Map { value: step, .. }))
+        | (Values::One(step), None) => step,
         (Values::Named(_), None) => return Ok(Some(value)),
     };
     match (&table.what, value) {

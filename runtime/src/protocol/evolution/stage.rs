@@ -219,14 +219,13 @@ impl Comparing<'_> {
         let mut steps = BTreeMap::new();
         for (name, was) in stored {
             let (changes, differences) = (self.changes.len(), self.differences.len());
-            let step = match new.get(name) {
-                Some(is) => self.state(name, was, is),
-                None => {
-                    let advice =
-                        "give it back its name, or allow it to be dropped with `--allow-dropped`";
-                    self.differ(&format!("state `{name}`"), was, "gone", advice);
-                    None
-                }
+            let step = if let Some(is) = new.get(name) {
+                self.state(name, was, is)
+            } else {
+                let advice =
+                    "give it back its name, or allow it to be dropped with `--allow-dropped`";
+                self.differ(&format!("state `{name}`"), was, "gone", advice);
+                None
             };
             let step = match (step, self.dropping) {
                 (Some(step), _) => Some(step),
