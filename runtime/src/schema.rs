@@ -1,5 +1,6 @@
 //! The schema of a state type: what a manifest records of it, and what a new version is compared to.
 
+mod convert;
 mod datum;
 mod decode;
 mod encode;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 
+pub(crate) use convert::Convert;
 pub(crate) use datum::Datum;
 #[cfg(feature = "rocksdb")]
 pub(crate) use decode::{check_known, take_item};

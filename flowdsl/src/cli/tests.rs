@@ -63,6 +63,10 @@ fn every_option_of_run_reaches_the_options_of_the_job() {
         "none",
         "--fresh",
         "--accept-duplicates",
+        "--allow-dropped",
+        "delays",
+        "--allow-dropped",
+        "delays_out",
         "--rate",
         "1000.5",
         "--state-backend",
@@ -78,6 +82,8 @@ fn every_option_of_run_reaches_the_options_of_the_job() {
         .checkpoint_interval(Duration::from_millis(50))
         .fresh()
         .accept_duplicates()
+        .allow_dropped("delays")
+        .allow_dropped("delays_out")
         .rate(1000.5)
         .backend(StateBackend::RocksDb(RocksDbSettings {
             memory_budget: 64 << 20,

@@ -90,7 +90,7 @@ pub struct Restored {
     /// The snapshots of each keyed stage, by former subtask.
     pub keyed: BTreeMap<StageId, Vec<(WorkerIndex, Vec<SnapshotRef>)>>,
     /// Stages whose types have changed since.
-    pub(crate) evolved: BTreeMap<StageId, Arc<Evolving>>,
+    pub(crate) evolved: BTreeMap<StageId, Evolving>,
     /// What stages were called in earlier versions of the job, and what they are called.
     pub renamed: Vec<(StageId, StageId)>,
     /// The number of workers that wrote the checkpoint.

@@ -58,8 +58,8 @@ pub use cost::{
     CheckpointCost, CheckpointTimes, Last, NamedBefore, SnapshotCost, SubtaskCost, Weight, Why,
     contention,
 };
-pub(crate) use evolution::{Convert, Migrated, NamedStep, Values};
 pub use evolution::{Difference, Migration};
+pub(crate) use evolution::{Migrated, NamedStep, Values};
 pub use health::{Health, HealthFacts, judge_health};
 pub use history::{
     CheckpointRecord, HistoryEntry, HistoryEvent, HistoryKey, Observed, RunBegan, RunEnd, RunEnded,

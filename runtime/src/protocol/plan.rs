@@ -10,12 +10,12 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use super::evolution::{Compared, Difference, Dropping, Migration, StageEvolution, compare_states};
 use crate::error::Error;
 use crate::ids::{KeyGroupCount, StageId};
 use crate::protocol::{Manifest, PlanStage, StageKind, StoredPlan};
+use crate::schema::Schema;
 
 pub use rename::rename_stages;
 
@@ -107,13 +107,14 @@ pub struct RestorePlan {
     /// How the plans compare.
     pub diff: PlanDiff,
     /// Stages whose state is read through the stored schema.
-    pub(crate) evolved: BTreeMap<StageId, Arc<Evolving>>,
+    pub(crate) evolved: BTreeMap<StageId, Evolving>,
 }
 
 /// How the stored state of a stage becomes state of its present schema.
+#[derive(Clone)]
 pub(crate) struct Evolving {
-    pub(crate) stored: crate::schema::Schema,
-    pub(crate) new: crate::schema::Schema,
+    pub(crate) stored: Schema,
+    pub(crate) new: Schema,
     pub(crate) evolution: StageEvolution,
 }
 
@@ -135,7 +136,7 @@ pub fn compare_plans(
             None => StageChange::New,
             Some(before) => {
                 let (change, evolving) = compare_stages(before, stage, rules);
-                let evolving = evolving.map(|evolving| (stage.id.clone(), Arc::new(evolving)));
+                let evolving = evolving.map(|evolving| (stage.id.clone(), evolving));
                 plan.evolved.extend(evolving);
                 change
             }

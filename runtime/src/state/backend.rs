@@ -9,23 +9,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::evolve::restore_evolved;
 use super::frames::Namespace;
 use super::logic::KeyedLogic;
-use super::restore::{Former, restore_from};
+use super::restore::Former;
+use super::restoring::{Restoring, head_of};
 #[cfg(feature = "rocksdb")]
-use super::rocks::{self, Part, Store, Stores, Taken, Upload};
-use super::share::Share;
-#[cfg(feature = "rocksdb")]
-use super::span::HashSpan;
+use super::rocks::{self, Store, Stores, Taken, Upload};
 use super::store::StateStore;
 #[cfg(not(feature = "rocksdb"))]
 use crate::error::Error;
 use crate::error::Result;
 use crate::ids::{Epoch, SubtaskId};
 use crate::metrics::Metrics;
-use crate::protocol::{Evolving, SnapshotKind, SnapshotRef};
+use crate::protocol::SnapshotRef;
 use crate::settings::StateBackend;
+#[cfg(not(feature = "rocksdb"))]
 use crate::storage::WorkDir;
 #[cfg(feature = "rocksdb")]
-use crate::storage::names;
+use crate::storage::{WorkDir, names};
 
 /// Where a run keeps its state.
 #[derive(Clone, Debug)]
@@ -85,17 +84,6 @@ pub(super) enum Home {
     /// In a database of its own.
     #[cfg(feature = "rocksdb")]
     Rocks(Arc<Store>),
-}
-
-/// What a stage is to be restored from.
-pub(crate) struct Restoring<'a> {
-    pub(crate) subtask: &'a SubtaskId,
-    /// The key groups that the subtask owns.
-    pub(crate) share: Share<'a>,
-    pub(crate) former: Vec<Former<'a>>,
-    pub(crate) store: &'a StateStore,
-    /// What becomes of it, if its types have changed since.
-    pub(crate) evolving: Option<&'a Evolving>,
 }
 
 impl Backend {
@@ -268,63 +256,11 @@ impl Backend {
     }
 }
 
-impl<'a> Restoring<'a> {
-    /// Restores all that is written in frames: whole snapshots of stages in memory, and the heads of
-    /// those of databases.
-    fn frames<L: KeyedLogic>(&self, logic: &mut L) -> Result<()> {
-        let former = self.former.iter().map(|former| Former {
-            range: former.range,
-            refs: head_of(former.refs),
-        });
-        restore_from(logic, self.share, former, |reference| {
-            self.store.read(reference)
-        })
-    }
-
-    /// The former subtasks whose state was in a database, and concerns this one.
-    fn databases(&self) -> Vec<Former<'a>> {
-        let former = self.former.iter();
-        former
-            .filter(|former| {
-                head_of(former.refs).len() < former.refs.len()
-                    && former.range.overlaps(self.share.range())
-            })
-            .map(|former| Former {
-                range: former.range,
-                refs: former.refs,
-            })
-            .collect()
-    }
-
-    #[cfg(feature = "rocksdb")]
-    fn part<'b>(&self, former: &Former<'b>) -> Option<Part<'b>> {
-        let whole = HashSpan::of_groups(self.share.groups(), former.range)?;
-        let wanted = self.share.span()?;
-        wanted.overlaps(whole).then(|| Part {
-            refs: former.refs,
-            whole,
-            wanted: HashSpan {
-                first: whole.first.max(wanted.first),
-                last: whole.last.min(wanted.last),
-            },
-        })
-    }
-}
-
 /// Calls with the number of the call.
 #[cfg(feature = "rocksdb")]
 fn numbered<T>(call: impl Fn(u32) -> T) -> impl Fn() -> T {
     let calls = Cell::new(0);
     move || call(calls.replace(calls.get() + 1))
-}
-
-/// The references before those of a database.
-fn head_of(refs: &[SnapshotRef]) -> &[SnapshotRef] {
-    let is_head = |reference: &&SnapshotRef| match reference.kind {
-        SnapshotKind::Operator | SnapshotKind::KeyedFull | SnapshotKind::KeyedIncrement => true,
-        SnapshotKind::RocksCatalogue | SnapshotKind::RocksFile => false,
-    };
-    &refs[..refs.iter().take_while(is_head).count()]
 }
 
 /// That something cannot be done without the feature.

@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::KeyedLogic;
-use super::backend::Restoring;
 use super::frames::{FRAME_LIMIT, Namespace, Preamble, put_set};
+use super::restoring::Restoring;
 use super::span::HashSpan;
 use super::stored::{StageShape, Stored, StoredStage, Table, What, hash_of_stored, misfit};
 use crate::error::{Error, Result};

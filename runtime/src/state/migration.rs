@@ -1,15 +1,13 @@
 //! Migrations, made of functions between types.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::types::State;
 use crate::error::{Error, Result};
 use crate::key::Key;
-use crate::protocol::{Convert, Migrated, Migration};
-use crate::schema::{Schema, read_items, write_items};
+use crate::protocol::{Migrated, Migration};
+use crate::schema::{Convert, Schema, read_items, write_items};
 
 impl Migration {
     /// Makes each value of a stage anew: of `fold` and `reduce` the running value, of windows and sessions the
@@ -65,7 +63,7 @@ fn convert<Old: DeserializeOwned + 'static, New: Serialize + 'static>(
     new: Schema,
     migrate: impl Fn(Old) -> New + Send + Sync + 'static,
 ) -> Convert {
-    Arc::new(move |datum| {
+    Convert::new(move |datum| {
         let bytes = write_items(std::slice::from_ref(&datum), &old)?;
         let values: Vec<Old> =
             bitcode::deserialize(&bytes).map_err(|e| misfit(&old, &e.to_string()))?;

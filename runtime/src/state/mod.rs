@@ -25,6 +25,7 @@ mod migration;
 pub(crate) mod part;
 mod process;
 mod restore;
+mod restoring;
 #[cfg(feature = "rocksdb")]
 pub(crate) mod rocks;
 mod running;
@@ -57,7 +58,7 @@ pub use accessors::{
 #[cfg(not(feature = "rocksdb"))]
 pub(crate) use backend::without_rocksdb;
 pub use backend::{Backend, StageBackend, WorkPlace};
-pub(crate) use backend::{Restoring, TakenImage, Taking};
+pub(crate) use backend::{TakenImage, Taking};
 pub(crate) use chain::Chain;
 pub use chain::ChainLimits;
 pub use compaction::{Compacted, Compaction, CompactionOrder, TableTypes};
@@ -65,6 +66,7 @@ pub use context::{Context, RecordTime};
 pub use logic::{FrozenChunk, KeyedLogic, Progress, SnapshotScope};
 pub use process::{NoTimers, OnTimer, Process};
 pub(crate) use restore::{Former, restore_from};
+pub(crate) use restoring::Restoring;
 pub use running::{Fold, Reduce};
 pub use share::Share;
 pub use store::StateStore;

@@ -48,11 +48,7 @@ where
             share: Share::new(context.key_groups, range, context.fate.failed()),
             former: snapshots.iter().map(former).collect(),
             store: &context.store,
-            evolving: context
-                .restored
-                .evolved
-                .get(stage)
-                .map(|evolving| &**evolving),
+            evolving: context.restored.evolved.get(stage),
         };
         let began = context.clock.now();
         self.backend = context.backend.open(logic, &restoring)?;

@@ -1,13 +1,8 @@
 //! A function that makes new state of old, where the rules of evolution do not reach.
 
 use std::fmt;
-use std::sync::Arc;
 
-use crate::error::Result;
-use crate::schema::{Datum, Schema};
-
-/// What a migration does to a value of its old type.
-pub(crate) type Convert = Arc<dyn Fn(Datum) -> Result<Datum> + Send + Sync>;
+use crate::schema::{Convert, Schema};
 
 /// Makes state of a new type from what was stored as another.
 ///

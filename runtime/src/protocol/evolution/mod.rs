@@ -16,8 +16,8 @@ use std::fmt;
 
 use crate::schema::Datum;
 
+pub(crate) use migration::Migrated;
 pub use migration::Migration;
-pub(crate) use migration::{Convert, Migrated};
 pub(crate) use stage::{Compared, Dropping, NamedStep, StageEvolution, Values, compare_states};
 
 /// What is done to a value of a stored schema, that it may be one of another.

@@ -2,9 +2,9 @@
 
 use super::compare::{Evolved, Role, compare};
 use super::stage::Comparing;
-use super::{Convert, Difference, Evolution, Migrated, Migration};
+use super::{Difference, Evolution, Migrated, Migration};
 use crate::error::{Error, Result};
-use crate::schema::{Datum, Schema, stamps_of, unstamped_schema};
+use crate::schema::{Convert, Datum, Schema, stamps_of, unstamped_schema};
 
 /// What is done to a value.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ impl Step {
         let evolved = evolved.ok_or_else(|| Error::corrupt("a value is none of its schema"))?;
         match &self.migration {
             None => Ok(evolved),
-            Some(convert) => convert(evolved),
+            Some(convert) => convert.apply(evolved),
         }
     }
 

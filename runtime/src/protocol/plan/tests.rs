@@ -1,5 +1,4 @@
 use super::*;
-use crate::schema::Schema;
 
 fn stage(id: &str, kind: StageKind, schema: Option<&str>) -> PlanStage {
     PlanStage {
