@@ -11,7 +11,8 @@ use flowdsl::runtime::protocol::{Bound, Losses, Objectives, RunEnd, SubtaskCost}
 use flowdsl::runtime::storage::{CheckpointStorage, Creation, MemoryStorage};
 use flowdsl::runtime::{Error, ErrorKind, Result};
 use flowdsl::testing::Harness;
-use flowdsl::{Environment, JobReport};
+use flowdsl::{Environment, JobReport, StateBackend};
+use flowdsl_tests::backends::backends;
 
 /// Checkpoint storage in memory, of which parts can be made to fail.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +85,15 @@ fn sums() -> Job {
 
 /// Runs it on two workers until it has taken so many checkpoints, and stops it.
 fn run_for(checkpoints: u64, storage: &Storage, history: usize) -> (JobReport, Environment) {
+    run_on(StateBackend::Memory, checkpoints, storage, history)
+}
+
+fn run_on(
+    backend: StateBackend,
+    checkpoints: u64,
+    storage: &Storage,
+    history: usize,
+) -> (JobReport, Environment) {
     let environment = Environment {
         storage: Some(Arc::new(storage.clone())),
         ..Environment::default()
@@ -91,6 +101,7 @@ fn run_for(checkpoints: u64, storage: &Storage, history: usize) -> (JobReport, E
     let mut options = Options::new()
         .workers(2)
         .rate(100_000.0)
+        .backend(backend)
         .checkpoint_interval(Duration::from_millis(5));
     options.checkpoints.history = history;
     let is_over = AtomicBool::new(false);
@@ -111,8 +122,15 @@ fn run_for(checkpoints: u64, storage: &Storage, history: usize) -> (JobReport, E
 
 #[test]
 fn each_checkpoint_tells_what_it_cost_each_subtask() {
+    for backend in backends() {
+        check_costs(backend);
+    }
+}
+
+#[track_caller]
+fn check_costs(backend: StateBackend) {
     let storage = Storage::default();
-    let (report, environment) = run_for(5, &storage, 1_000);
+    let (report, environment) = run_on(backend, 5, &storage, 1_000);
     let history = storage.history();
     assert_eq!(history.damaged, []);
     assert_eq!(

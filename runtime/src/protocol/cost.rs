@@ -211,7 +211,9 @@ impl CheckpointCost {
             .map_or(Duration::ZERO, |since| times.ended.saturating_sub(since));
         let slowest = subtasks.iter().map(|subtask| subtask.took).max();
         let mut weight = Weight::default();
-        subtasks.iter().for_each(|one| weight.add(&one.weight));
+        for subtask in &subtasks {
+            weight.add(&subtask.weight);
+        }
         Self {
             publish,
             took: times.ended.saturating_sub(times.triggered),
