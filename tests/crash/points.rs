@@ -19,6 +19,7 @@ fn place(path: &Path) -> &'static str {
         _ if has(".flowdsl") => "owner",
         _ if has(CHECKPOINTS) && has("log") => "log",
         _ if has(CHECKPOINTS) && has("state") => "state",
+        _ if has(CHECKPOINTS) && has("history") => "history",
         _ if has(CHECKPOINTS) && has("tmp") => "tmp",
         _ if has(CHECKPOINTS) => "work",
         _ if is_file => "visible",

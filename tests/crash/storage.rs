@@ -42,6 +42,10 @@ impl CheckpointStorage for GuardedStorage {
         self.act("write state", || self.storage.write(name, bytes))
     }
 
+    fn note(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.act("write history", || self.storage.note(name, bytes))
+    }
+
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         self.storage.read(name)
     }
@@ -52,7 +56,12 @@ impl CheckpointStorage for GuardedStorage {
 
     fn delete(&self, names: &[String]) -> Result<()> {
         let of_log = names.iter().any(|name| name.starts_with("log/"));
-        let act = if of_log { "remove log" } else { "remove state" };
+        let of_history = names.iter().all(|name| name.starts_with("history/"));
+        let act = match (of_log, of_history) {
+            (true, _) => "remove log",
+            (false, true) => "remove history",
+            (false, false) => "remove state",
+        };
         self.act(act, || self.storage.delete(names))
     }
 

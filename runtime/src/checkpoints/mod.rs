@@ -46,6 +46,10 @@ pub use history::History;
 pub use summary::{CheckpointSummary, Holding, StageSummary};
 pub use walk::StateEntries;
 
+pub use crate::protocol::{
+    Advice, CheckpointCost, CheckpointRecord, Objectives, RunEnd, RunRecord, SubtaskCost,
+};
+
 use crate::connector::{SinkSnapshot, SourceSnapshot};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, StageId};

@@ -80,7 +80,7 @@ pub(crate) struct Answers {
     wake: Arc<SyncActivator>,
     given_up: GivenUp,
     /// What the snapshots cost that have come to their end last.
-    measured: Option<(Epoch, Costs)>,
+    measured: Option<(Epoch, Box<Costs>)>,
     /// Rings when a failed commit is due again, or one that hangs is to be given up.
     retry: Alarm,
 }
@@ -104,7 +104,7 @@ enum Outcome {
         scope: SnapshotScope,
         own: Result<Vec<SnapshotRef>>,
         prepared: Result<Option<Prepared>>,
-        costs: Costs,
+        costs: Box<Costs>,
     },
     /// The commit that is under way has committed one more, at this time.
     GotOn(Duration),
@@ -221,7 +221,7 @@ impl Answers {
                 scope,
                 own,
                 prepared,
-                costs: storing.costs(cost, spent),
+                costs: Box::new(storing.costs(cost, spent)),
             });
             let _ = wake.activate();
         };

@@ -169,18 +169,18 @@ fn one_and_w0(x: f64) -> f64 {
         return series(p);
     }
     let z = -(-1.0 - x).exp();
-    let mut w = if p < 1.0 { series(p) - 1.0 } else { z };
+    let mut root = if p < 1.0 { series(p) - 1.0 } else { z };
     for _ in 0..MOST_STEPS {
-        let e = w.exp();
-        let off = w * e - z;
-        let slope = e * (w + 1.0);
-        let step = off / (slope - (w + 2.0) * off / (2.0 * w + 2.0));
-        w -= step;
-        if step.abs() <= f64::EPSILON * w.abs() {
+        let power = root.exp();
+        let off = root * power - z;
+        let slope = power * (root + 1.0);
+        let step = off / (slope - (root + 2.0) * off / (2.0 * root + 2.0));
+        root -= step;
+        if step.abs() <= f64::EPSILON * root.abs() {
             break;
         }
     }
-    1.0 + w
+    1.0 + root
 }
 
 /// Below, nine terms of the series are right to 12 digits and more; above, Halley's iteration is.

@@ -211,7 +211,9 @@ impl CheckpointCost {
             .map_or(Duration::ZERO, |since| times.ended.saturating_sub(since));
         let slowest = subtasks.iter().map(|subtask| subtask.took).max();
         let mut weight = Weight::default();
-        subtasks.iter().for_each(|one| weight.add(&one.weight));
+        for subtask in &subtasks {
+            weight.add(&subtask.weight);
+        }
         Self {
             publish,
             took: times.ended.saturating_sub(times.triggered),
@@ -274,7 +276,7 @@ const SKEW: u64 = 2;
 /// | until the barrier had passed | | queue |
 /// | behind the barrier | it stores more than twice the mean of the others of its stage | skew |
 /// | until the image was copied | | freeze |
-/// | until it was durable | it was encoded for longer than stored | encode |
+/// | until it was durable | it was encoded for most of it | encode |
 /// | until it was durable | | upload |
 ///
 /// Waiting for the thread that stores counts as storing: other snapshots of the worker are stored there.
@@ -287,7 +289,7 @@ fn last_of(subtasks: &[SubtaskCost]) -> Option<Last> {
         Why::Skew
     } else if copying > storing {
         Why::Freeze
-    } else if last.encode > last.upload {
+    } else if last.encode > storing.saturating_sub(last.encode) {
         Why::Encode
     } else {
         Why::Upload

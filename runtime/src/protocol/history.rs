@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -43,6 +43,7 @@ mod seed;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trigger;
+mod units;
 
 pub use ack::{Acknowledgement, AfterBarrier, Control, Report};
 pub use advice::{Advice, AdviceFacts, Bound, Limit, Losses, Objectives, advise};

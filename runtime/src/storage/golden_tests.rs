@@ -4,15 +4,23 @@
 //! `FLOWDSL_BLESS=1 cargo test -p flowdsl-runtime golden` writes files that are missing, and only those.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::ids::{Epoch, Generation, KeyGroupCount, StageId, SubtaskId, WorkerIndex};
+use crate::protocol::{
+    CheckpointCost, CheckpointRecord, CheckpointTimes, HistoryEntry, RunBegan, RunEnd, RunEnded,
+    SignOfLife, SnapshotCost, Weight,
+};
 use crate::protocol::{
     CheckpointKind, Claim, Location, Manifest, PlanEdge, PlanStage, SlotContent, SnapshotKind,
     SnapshotRef, StageKind, StoredPlan, SubtaskSnapshot,
 };
 use crate::schema::Schema;
 use crate::storage::frame::{self, FrameHeader, FrameKind};
+use crate::storage::history::{HistoryWriter, read_history};
 use crate::storage::log::{decode_slot, encode_claim, encode_manifest};
+use crate::storage::{CheckpointStorage, MemoryStorage, names};
 
 fn golden(name: &str, written: &[u8]) -> Vec<u8> {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -176,4 +184,93 @@ fn golden_snapshot_frame() {
         Ok((header, &b"state of one subtask"[..]))
     );
     assert_eq!(written, stored);
+}
+
+fn history() -> [HistoryEntry; 3] {
+    let began = RunBegan {
+        at_unix_ms: 1_700_000_000_100,
+        from: Some(Epoch(41)),
+        restarts: 1,
+        recovery: Duration::from_micros(1_500),
+        worker_count: 2,
+        cores: 4,
+        interval: Some(Duration::from_secs(10)),
+        retained: 3,
+        before: Some(SignOfLife {
+            generation: Generation(2),
+            at_unix_ms: 1_699_999_999_000,
+        }),
+    };
+    let subtask = SubtaskId {
+        stage: StageId::new("hourly"),
+        worker: WorkerIndex(1),
+    };
+    let ms = Duration::from_millis;
+    let cost = SnapshotCost {
+        passed_at: ms(1_002),
+        copied_at: ms(1_003),
+        durable_at: ms(1_040),
+        stash: ms(1),
+        pause: ms(2),
+        encode: ms(10),
+        upload: ms(25),
+        weight: Weight {
+            new_bytes: 1_000,
+            total_bytes: 5_000,
+            new_files: 1,
+            total_files: 4,
+        },
+    };
+    let times = CheckpointTimes {
+        triggered: ms(1_000),
+        published: Some(ms(1_041)),
+        ended: ms(1_050),
+    };
+    let checkpoint = CheckpointRecord {
+        generation: Generation(3),
+        epoch: Epoch(42),
+        at_unix_ms: 1_700_000_000_500,
+        failure: Some("disk full".to_owned()),
+        restore: ms(12),
+        cost: CheckpointCost::of(times, [(&subtask, &cost)]),
+    };
+    let ended = RunEnded {
+        at_unix_ms: 1_700_000_000_900,
+        how: RunEnd::Failed {
+            kind: "unavailable".to_owned(),
+            reason: "disk full".to_owned(),
+        },
+    };
+    [
+        HistoryEntry::Began(began),
+        HistoryEntry::Checkpoint(Box::new(checkpoint)),
+        HistoryEntry::Ended(ended),
+    ]
+}
+
+/// What is stored is read; what is written today may have more fields.
+#[test]
+fn golden_history() {
+    let storage: Arc<dyn CheckpointStorage> = Arc::new(MemoryStorage::new());
+    let run = (Generation(3), 0x0123_4567_89AB_CDEF);
+    let mut writer = HistoryWriter::new(Arc::clone(&storage), run, 100);
+    for entry in history() {
+        writer.write(&entry).expect("memory takes everything");
+    }
+    let written = storage.list(names::HISTORY_DIR).expect("memory answers");
+    for (name, golden_name) in written.iter().zip([
+        "history-began.entry",
+        "history-checkpoint.entry",
+        "history-ended.entry",
+    ]) {
+        let bytes = storage.read(name).expect("memory answers");
+        let stored = golden(golden_name, &bytes.expect("it was written"));
+        storage
+            .note(name, &stored)
+            .expect("memory takes everything");
+    }
+    let read = read_history(&*storage).expect("memory answers");
+    assert_eq!(read.damaged, []);
+    let entries: Vec<_> = read.entries.into_iter().map(|(_, entry)| entry).collect();
+    assert_eq!(entries, history());
 }

@@ -76,7 +76,7 @@ impl Answers {
     /// What the snapshots of the epoch cost that is answered now, if they have come to their end.
     pub(super) fn take_costs(&mut self, epoch: Epoch) -> Costs {
         let measured = self.measured.take_if(|(measured, _)| *measured == epoch);
-        measured.map_or_else(Costs::default, |(_, costs)| costs)
+        measured.map_or_else(Costs::default, |(_, costs)| *costs)
     }
 }
 

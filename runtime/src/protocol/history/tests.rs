@@ -1,4 +1,6 @@
 use super::*;
+use crate::ids::StageId;
+use crate::protocol::{Last, Why};
 
 const fn generation(n: u64) -> Generation {
     Generation(n)
@@ -201,4 +203,47 @@ fn fields_that_a_later_version_adds_or_leaves_out_do_no_harm() {
     };
     assert_eq!(checkpoint.epoch, Epoch(7));
     assert_eq!(checkpoint.cost.took, Duration::from_micros(9));
+}
+
+#[test]
+fn a_line_of_the_history_says_what_it_took_and_why() {
+    let mut record = CheckpointRecord {
+        epoch: Epoch(42),
+        cost: CheckpointCost {
+            took: Duration::from_millis(50),
+            estimate: Duration::from_millis(49),
+            last: Some(Last {
+                stage: StageId::new("hourly"),
+                worker: 1,
+                why: Why::Upload,
+            }),
+            ..CheckpointCost::default()
+        },
+        ..CheckpointRecord::default()
+    };
+    assert_eq!(
+        record.to_string(),
+        "epoch 42 took 50.0 ms (estimated 49.0 ms), 0 B new of 0 B; last was hourly/1: upload"
+    );
+    record.failure = Some("disk full".to_owned());
+    record.cost.last = None;
+    assert_eq!(
+        record.to_string(),
+        "epoch 42 failed behind 50.0 ms: disk full"
+    );
+    let run = RunRecord {
+        generation: generation(3),
+        started_unix_ms: 1_000,
+        last_seen_unix_ms: 61_000,
+        began: Some(RunBegan {
+            at_unix_ms: 1_000,
+            from: Some(Epoch(41)),
+            ..RunBegan::default()
+        }),
+        end: RunEnd::Killed,
+    };
+    assert_eq!(
+        run.to_string(),
+        "run 3 from epoch 41 ran for 60.0 s: killed"
+    );
 }

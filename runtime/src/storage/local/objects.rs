@@ -176,7 +176,11 @@ impl CheckpointStorage for LocalStorage {
             self.disk.create(&temporary)?.write_all(bytes)?;
             self.disk.rename(&temporary, &path)
         };
-        write().map_err(|e| unavailable("write", &path, &e))
+        write().map_err(|e| {
+            // What was written of it is of no use.
+            let _ = self.disk.remove(&temporary);
+            unavailable("write", &path, &e)
+        })
     }
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
