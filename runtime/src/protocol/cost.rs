@@ -268,13 +268,15 @@ impl SubtaskCost {
 /// Of a stage, a subtask that holds more than so many times what the others hold in the mean is one
 /// with skew.
 const SKEW: u64 = 2;
+/// Less than this takes nobody long, whatever the others hold.
+const WORTH_A_WORD: u64 = 64 << 10;
 
 /// Who was last, and why:
 ///
 /// | the longest part of its time | and | why |
 /// |---|---|---|
 /// | until the barrier had passed | | queue |
-/// | behind the barrier | it stores more than twice the mean of the others of its stage | skew |
+/// | behind the barrier | it stores more than twice the mean of the others of its stage, and more than a few KB | skew |
 /// | until the image was copied | | freeze |
 /// | until it was durable | it was encoded for most of it | encode |
 /// | until it was durable | | upload |
@@ -308,7 +310,10 @@ fn is_skewed(last: &SubtaskCost, subtasks: &[SubtaskCost]) -> bool {
     let (count, bytes) = others.fold((0_u64, 0_u64), |(count, bytes), other| {
         (count + 1, bytes.saturating_add(other.weight.new_bytes))
     });
-    count > 0 && last.weight.new_bytes.saturating_mul(count) > bytes.saturating_mul(SKEW)
+    let new_bytes = last.weight.new_bytes;
+    count > 0
+        && new_bytes >= WORTH_A_WORD
+        && new_bytes.saturating_mul(count) > bytes.saturating_mul(SKEW)
 }
 
 /// The objects that the last answer of a subtask named, so that the next one knows what is new.

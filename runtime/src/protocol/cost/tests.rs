@@ -97,20 +97,20 @@ fn what_was_long_in_storing_was_encoded_or_uploaded() {
 
 #[test]
 fn a_subtask_that_stores_more_than_twice_what_others_of_its_stage_do_is_one_with_skew() {
-    let storing = |new_bytes| SnapshotCost {
+    let storing = |new_kilobytes: u64| SnapshotCost {
         weight: Weight {
-            new_bytes,
+            new_bytes: new_kilobytes << 10,
             ..Weight::default()
         },
         ..answered(10, 20, 80)
     };
-    let other = |bytes| SnapshotCost {
+    let other = |kilobytes| SnapshotCost {
         durable_at: ms(130),
-        ..storing(bytes)
+        ..storing(kilobytes)
     };
-    let of = |bytes, stage: &str| {
+    let of = |kilobytes, stage: &str| {
         [
-            (subtask("a", 0), storing(bytes)),
+            (subtask("a", 0), storing(kilobytes)),
             (subtask(stage, 1), other(100)),
             (subtask(stage, 2), other(0)),
         ]
@@ -118,6 +118,9 @@ fn a_subtask_that_stores_more_than_twice_what_others_of_its_stage_do_is_one_with
     check_last(&of(101, "a"), 0, Why::Skew);
     check_last(&of(100, "a"), 0, Why::Upload);
     check_last(&of(1_000, "b"), 0, Why::Upload);
+    // So little is nobody's trouble.
+    let little = [(subtask("a", 0), storing(63)), (subtask("a", 1), other(0))];
+    check_last(&little, 0, Why::Upload);
     // Records that wait are no matter of size.
     let queued = SnapshotCost {
         passed_at: ms(170),
