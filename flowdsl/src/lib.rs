@@ -28,12 +28,15 @@ pub mod testing;
 
 pub use flowdsl_runtime as runtime;
 pub use flowdsl_runtime::checkpoints;
-pub use flowdsl_runtime::job::{Environment, Health, JobHandle, JobReport, Outcome};
+pub use flowdsl_runtime::job::{
+    Drain, Environment, Health, JobClient, JobHandle, JobReport, Outcome, Restoration, restore,
+};
 pub use flowdsl_runtime::protocol::{
     Allowance, Difference, Migration, PlanDiff, StageChange, StageDiff,
 };
 pub use flowdsl_runtime::settings::{
-    CheckpointMode, Options, RestartStrategy, RocksDbSettings, StateBackend,
+    CheckpointMode, Options, RestartStrategy, RestoreFrom, RestoreMode, RocksDbSettings,
+    StateBackend,
 };
 pub use flowdsl_runtime::storage::CheckpointLocation;
 pub use flowdsl_runtime::{Error, ErrorKind, Result};

@@ -3,6 +3,7 @@
 mod backend;
 mod checkpoints;
 mod restart;
+mod restore;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use crate::storage::{CheckpointLocation, TransferLimits};
 pub use backend::{RocksDbSettings, StateBackend};
 pub use checkpoints::{AtEnd, CheckpointMode, CheckpointSettings, DuringBacklog};
 pub use restart::{OnPanic, RestartStrategy};
+pub use restore::{RestoreFrom, RestoreMode};
 
 /// Limits of every queue and buffer (invariant 11).
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +77,11 @@ pub struct Options {
     pub fresh: bool,
     /// Starts from an older checkpoint even if a sink cannot take back what it committed later.
     pub accept_duplicates: bool,
+    /// The checkpoint to begin from, where that is not the newest one of the checkpoint directory.
+    pub restore_from: Option<RestoreFrom>,
+    /// How often the run looks for requests of other processes; `None` is 0.5 s, and 5 s where checkpoints are in an
+    /// object store, of which each look is a request.
+    pub request_interval: Option<Duration>,
     /// The number of key groups of a new job.
     pub key_groups: KeyGroupCount,
     /// Limits of queues and buffers.
@@ -154,6 +161,12 @@ impl Options {
         self
     }
 
+    /// Begins from this checkpoint.
+    pub fn restore_from(mut self, from: RestoreFrom) -> Self {
+        self.restore_from = Some(from);
+        self
+    }
+
     /// Keeps state here.
     pub fn backend(mut self, backend: StateBackend) -> Self {
         self.backend = backend;
@@ -196,7 +209,18 @@ impl Options {
             self.limits.rate.is_none_or(|r| r.is_finite() && r > 0.0),
             "the rate must be a positive number of records a second".into(),
         );
+        check(
+            !self.fresh || self.restore_from.is_none(),
+            "`fresh` and `restore_from` exclude each other: a run that starts anew begins from no checkpoint".into(),
+        );
+        check(
+            self.request_interval.is_none_or(|every| !every.is_zero()),
+            "the interval at which requests are looked for is zero".into(),
+        );
         self.backend.wrong(&mut wrong);
+        if let Some(from) = &self.restore_from {
+            from.wrong(self.checkpoint_dir.as_ref(), &mut wrong);
+        }
         self.checkpoints.wrong(&mut wrong);
         self.restart_strategy().wrong(&mut wrong);
         wrong.extend(self.limits.transfers.wrong());

@@ -11,6 +11,7 @@
 //! and `FLOWDSL_CRASH_ALL=1` kills at every named point under every policy.
 #![cfg(unix)]
 
+mod cancelled;
 mod child;
 mod disk;
 mod expected;

@@ -49,7 +49,7 @@ enum Extent {
 
 /// Where a life dies whose recovery is then disturbed: its checkpoint is complete, and nothing of it is
 /// committed.
-fn behind_a_publication() -> Trap {
+pub(crate) fn behind_a_publication() -> Trap {
     let point = Point {
         side: Side::After,
         act: "publish".to_owned(),
@@ -95,7 +95,7 @@ fn check(place: Place, backends: Backends, former: &[Trap], extent: Extent) -> B
 
 /// How often an undisturbed life passes each point, behind the `former` deaths. Where checkpoints are in
 /// an object store, what output does on the disk is left to those where they are in a directory.
-fn passed(setting: Setting, former: &[Trap]) -> Vec<(Point, u64)> {
+pub(crate) fn passed(setting: Setting, former: &[Trap]) -> Vec<(Point, u64)> {
     let mut world = World::new(setting);
     for death in former {
         let plan = Plan::at(death.clone());
@@ -124,7 +124,7 @@ fn deaths_at(point: Point, times: u64, extent: Extent) -> Vec<Trap> {
 }
 
 /// The policy under which a death is tried: the same for the same point in every run.
-fn turn_of(death: &Trap, n_policies: usize) -> usize {
+pub(crate) fn turn_of(death: &Trap, n_policies: usize) -> usize {
     let Trap::Point(point, times) = death else {
         return 0;
     };

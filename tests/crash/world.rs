@@ -259,8 +259,8 @@ impl World {
         }
         match &ending.outcome {
             Outcome::Finished => {}
-            // The life before died between its last checkpoint and its cleanup; this one has committed.
-            Outcome::AlreadyFinished => return,
+            // The life before died between its last checkpoint and its cleanup; this one has committed, and cleaned up.
+            Outcome::AlreadyFinished => {}
             other => panic!("the job is not done: {other:?}"),
         }
         if self.has_failed {

@@ -37,6 +37,7 @@ fn claimed(storage: &Arc<dyn CheckpointStorage>) -> LogWriter {
     let request = ClaimRequest {
         job: "job",
         fresh: false,
+        above: Generation(0),
         started_unix_ms: 0,
     };
     let mut claimant = new_claimant();
@@ -78,6 +79,7 @@ fn checkpoint(writer: &mut LogWriter, epoch: u64) -> Publication {
             subtask: subtask(),
             refs: vec![reference],
         }],
+        origins: Vec::new(),
     };
     until_answered(|| writer.publish(&manifest))
 }
@@ -94,6 +96,8 @@ fn clean_up(writer: &mut LogWriter) {
         generation: writer.generation(),
         open_epochs: &[],
         damaged: &BTreeSet::new(),
+        pinned: &BTreeSet::new(),
+        ended_with: None,
         left: writer.left(),
     });
     if let Err(e) = cleanup::execute(&plan, writer) {

@@ -27,7 +27,7 @@ impl Board {
         match control {
             Control::Trigger { closes, then } => {
                 self.closes = self.closes.max(*closes);
-                if *then == AfterBarrier::Rest {
+                if *then != AfterBarrier::ReadOn {
                     self.resting = true;
                 }
             }

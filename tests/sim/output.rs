@@ -10,7 +10,7 @@ use std::sync::Arc;
 use flowdsl_runtime::Result;
 use flowdsl_runtime::connector::{Committable, Committer, OutputFacts, SinkContext, Transactional};
 use flowdsl_runtime::error::Error;
-use flowdsl_runtime::ids::Epoch;
+use flowdsl_runtime::ids::{Epoch, Generation};
 use flowdsl_runtime::protocol::CommitPermit;
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +119,7 @@ impl Transactional for SimSink {
             place: "the simulated output".to_owned(),
             visible: visible.len(),
             newest_epoch: visible.iter().map(|part| Epoch(part.epoch)).max(),
+            newest_generation: visible.iter().map(|part| Generation(part.generation)).max(),
         })
     }
 

@@ -246,6 +246,7 @@ impl Process {
             key_groups: recovered.key_groups,
             first_epoch: recovered.first_epoch,
             restored_from: recovered.from,
+            origins: recovered.origins.clone(),
             failure_pause: Duration::from_millis(20),
         };
         let now = kernel.now();
@@ -305,6 +306,7 @@ impl Process {
                 Action::Publish(manifest) => self.publish(manifest, kernel),
                 Action::LookAtLog => self.look_at_log(),
                 Action::Answer(..) => {}
+                Action::Copy(..) => unreachable!("nobody asks for a savepoint"),
                 Action::Fail(error) => {
                     self.fail(error, kernel);
                     return;
@@ -316,6 +318,9 @@ impl Process {
                     kernel.note(|| format!("{id} epoch {epoch} failed: {reason}"));
                     kernel.reach("a checkpoint that failed");
                 }
+                Action::Tell(
+                    Notice::SavepointCompleted { .. } | Notice::SavepointFailed { .. },
+                ) => {}
             }
         }
         let Some(job) = &mut self.job else { return };

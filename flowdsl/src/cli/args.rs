@@ -7,8 +7,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::values::{Every, bytes, rate, restart, span};
+use crate::runtime::ids::Epoch;
 use crate::{
-    CheckpointLocation, CheckpointMode, Options, RestartStrategy, RocksDbSettings, StateBackend,
+    CheckpointLocation, CheckpointMode, Options, RestartStrategy, RestoreFrom, RestoreMode,
+    RocksDbSettings, StateBackend,
 };
 
 /// The options of `run` that every job has.
@@ -63,6 +65,19 @@ pub struct RunArgs {
     #[arg(long)]
     pub fresh: bool,
 
+    /// Begins from this savepoint, or the newest checkpoint of another job directory. Once it is brought into
+    /// the checkpoint directory, the same command goes on from there
+    #[arg(long, value_name = "DIR", conflicts_with = "fresh")]
+    pub restore_from: Option<CheckpointLocation>,
+
+    /// Begins from the checkpoint of this epoch: one of `--restore-from`, or an older one of the job's own directory
+    #[arg(long, value_name = "EPOCH", conflicts_with = "fresh")]
+    pub restore_epoch: Option<u64>,
+
+    /// The savepoint of `--restore-from` belongs to the job then, which deletes it behind its first checkpoint
+    #[arg(long, requires = "restore_from")]
+    pub claim: bool,
+
     /// Goes on from an older checkpoint even where later output cannot be taken back
     #[arg(long)]
     pub accept_duplicates: bool,
@@ -113,6 +128,7 @@ impl RunArgs {
         options.accept_duplicates = self.accept_duplicates;
         let dropped = self.allow_dropped.iter();
         options.allow_dropped = dropped.map(|stage| stage.as_str().into()).collect();
+        options.restore_from = self.restore_from();
         options.limits.rate = self.rate;
         options.backend = match self.state_backend {
             BackendName::Memory => StateBackend::Memory,
@@ -122,6 +138,19 @@ impl RunArgs {
             }),
         };
         options
+    }
+
+    fn restore_from(&self) -> Option<RestoreFrom> {
+        let from = RestoreFrom {
+            location: self.restore_from.clone(),
+            epoch: self.restore_epoch.map(Epoch),
+            mode: if self.claim {
+                RestoreMode::Claim
+            } else {
+                RestoreMode::NoClaim
+            },
+        };
+        (from.location.is_some() || from.epoch.is_some()).then_some(from)
     }
 }
 

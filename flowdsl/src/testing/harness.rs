@@ -13,7 +13,8 @@ use super::feeds::{Feeds, Waited};
 use super::input::Input;
 use super::process::{Process, ProcessDisk};
 use crate::{
-    Environment, Error, Health, Job, JobHandle, JobReport, Options, RestartStrategy, Result,
+    CheckpointLocation, Drain, Environment, Error, Health, Job, JobHandle, JobReport, Options,
+    RestartStrategy, Result,
 };
 
 /// Where checkpoints are kept on the harness's disk.
@@ -199,6 +200,31 @@ impl Harness {
             self.feeds.ends_stored(&ends);
         }
         Ok(taken)
+    }
+
+    /// Takes a savepoint of what has been read so far to a place on the harness's disk, or to a URL.
+    ///
+    /// # Errors
+    ///
+    /// As [`JobHandle::savepoint`]; that of the run, if it ended.
+    pub fn savepoint(&mut self, to: impl Into<CheckpointLocation>) -> Result<Epoch> {
+        let taken = self.running()?.handle.savepoint(to)?;
+        taken.map_or_else(|| self.join().and_then(|_| Err(has_ended())), Ok)
+    }
+
+    /// Stops the job with a savepoint.
+    ///
+    /// # Errors
+    ///
+    /// As [`JobHandle::stop_with_savepoint`]; that of the run, if it ended with one.
+    pub fn stop_with_savepoint(
+        &mut self,
+        to: impl Into<CheckpointLocation>,
+        drain: Drain,
+    ) -> Result<(Epoch, JobReport)> {
+        let taken = self.running()?.handle.stop_with_savepoint(to, drain)?;
+        let report = self.wait()?;
+        taken.map_or_else(|| Err(has_ended()), |epoch| Ok((epoch, report)))
     }
 
     /// Ends all inputs, and waits until the job has ended.

@@ -46,6 +46,13 @@ struct Output<T> {
     visible: BTreeMap<Batch, Vec<T>>,
 }
 
+impl<T> Output<T> {
+    fn generations(&self) -> impl Iterator<Item = Generation> {
+        let batches = self.visible.keys().chain(self.staged.keys());
+        batches.map(|batch| batch.generation)
+    }
+}
+
 impl<T> Collect<T> {
     /// An empty collection.
     pub fn new() -> Self {
@@ -176,6 +183,7 @@ impl<T: Send + 'static> Transactional for Collect<T> {
             place: "memory".to_owned(),
             visible: output.visible.len(),
             newest_epoch,
+            newest_generation: output.generations().max(),
         })
     }
 

@@ -134,6 +134,8 @@ pub struct OutputFacts {
     pub visible: usize,
     /// The greatest epoch that any of them holds.
     pub newest_epoch: Option<Epoch>,
+    /// The greatest generation that has written any of them, or what is staged.
+    pub newest_generation: Option<Generation>,
 }
 
 /// What a job does with a transactional sink outside of the flow: before the first record, and to commit.

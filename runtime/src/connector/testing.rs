@@ -36,6 +36,7 @@ pub(super) fn permit(epoch: u64) -> CommitPermit {
         written_unix_ms: 0,
         plan: StoredPlan::default(),
         snapshots: Vec::new(),
+        origins: Vec::new(),
     };
     CommitPermit::of_published(&manifest).expect("a checkpoint permits commits")
 }

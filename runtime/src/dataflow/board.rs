@@ -17,6 +17,8 @@ pub(crate) struct Board {
     /// All epochs up to this one are to be closed.
     closes: Cell<Epoch>,
     resting: Cell<bool>,
+    /// Time ends before the last barrier.
+    drains: Cell<bool>,
     aborted: Cell<Epoch>,
     permit: Cell<Option<CommitPermit>>,
     finished: Cell<bool>,
@@ -44,8 +46,13 @@ impl Board {
         match control {
             Control::Trigger { closes, then } => {
                 self.closes.set(self.closes.get().max(*closes));
-                if *then == AfterBarrier::Rest {
-                    self.resting.set(true);
+                match then {
+                    AfterBarrier::ReadOn => {}
+                    AfterBarrier::Rest => self.resting.set(true),
+                    AfterBarrier::RestAtEndOfTime => {
+                        self.drains.set(true);
+                        self.resting.set(true);
+                    }
                 }
             }
             Control::Abort(epoch) => self.aborted.set(self.aborted.get().max(*epoch)),
@@ -65,6 +72,11 @@ impl Board {
     /// Whether sources have stopped reading.
     pub(crate) fn is_resting(&self) -> bool {
         self.resting.get()
+    }
+
+    /// Whether time ends before the barrier that sources come to next.
+    pub(crate) fn drains(&self) -> bool {
+        self.drains.get()
     }
 
     /// What sinks need to know of the barrier that passes now. A barrier before the last one may

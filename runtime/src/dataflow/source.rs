@@ -365,6 +365,15 @@ where
             .as_mut()
             .expect("the fused loop is at home between activations");
         target.flush();
+        if self.context.board.drains() {
+            // Time ends within the epoch: what fires by it is in the checkpoint that closes it.
+            self.watermark = i64::MAX;
+            self.advance_outputs();
+        }
+        let (_, target) = self
+            .fused
+            .as_mut()
+            .expect("the fused loop is at home between activations");
         let prepared = target.prepare_commit(epoch, barrier)?;
         let snapshot = SourceSnapshot {
             splits: self.splits.progress(),

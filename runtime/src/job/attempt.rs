@@ -1,5 +1,6 @@
 //! One attempt of a run: from its claim of the log to the end of its workers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
@@ -8,18 +9,28 @@ use super::coordinator::{AskerBook, AttemptNumber, Coordinator, Event, Inside};
 use super::history::{self, HistoryKeeping};
 use super::publisher::{Publisher, PublisherParts};
 use super::recovery::{Beginning, Recovered, kept_while_running, recover};
+use super::requests::{Listener, ListenerParts};
+use super::savepoints::Desk;
 use super::start::{Environment, JobSpec, Outcome};
 use super::workplace;
 use crate::dataflow::{self, Blueprint, Fate, Restored, Run};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation};
-use crate::protocol::{Claimant, Coordination, During, HistoryEntry, RunBegan, RunFacts};
+use crate::protocol::{
+    Addressee, Claimant, Coordination, During, HistoryEntry, JobEnd, Phase, RunBegan, RunFacts,
+    keep_at_end,
+};
 use crate::settings::Options;
 use crate::state::{Backend, StateStore};
-use crate::storage::CheckpointStorage;
+use crate::storage::{CheckpointLocation, CheckpointStorage};
 
 /// The pause behind a failed checkpoint, for each failure in a row.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often requests of other processes are looked for.
+const LOOK_LOCAL: Duration = Duration::from_millis(500);
+/// The same where each look is a request to an object store.
+const LOOK_REMOTE: Duration = Duration::from_secs(5);
 
 /// An attempt, and what all attempts of a run share.
 pub(super) struct Attempt<'a> {
@@ -35,6 +46,8 @@ pub(super) struct Attempt<'a> {
     pub(super) restored_from: Option<Epoch>,
     /// What all attempts have claimed.
     pub(super) claimant: Claimant,
+    /// Listens to other processes, also between two attempts.
+    pub(super) listener: Option<Listener>,
 }
 
 /// How an attempt ended well.
@@ -60,6 +73,7 @@ impl Attempt<'_> {
         self.number.0 += 1;
         // What there was is gone since the first one, and the checkpoints are those of this run.
         self.options.fresh = false;
+        self.options.restore_from = None;
     }
 
     /// Recovers, runs, and ends.
@@ -89,10 +103,12 @@ impl Attempt<'_> {
             self.restored_from = recovered.from;
         }
         if recovered.finished {
+            self.finish_cleanup(recovered);
             return Ok(Finished::Before);
         }
         let author = (recovered.writer.generation(), recovered.writer.nonce());
         let backend = workplace::start(begin, author).map_err(beginning)?;
+        self.listen(&recovered).map_err(beginning)?;
         let began = self.began(&recovered, since);
         self.work(recovered, backend, began)
     }
@@ -126,11 +142,15 @@ impl Attempt<'_> {
         );
         let (number, events) = (self.number, self.environment.handle.sender());
         let keep = self.options.checkpoints.history;
+        let storage = Arc::clone(recovered.writer.storage());
         let parts = PublisherParts {
             history: HistoryKeeping::of(&recovered.writer, keep, &self.environment.metrics),
             writer: recovered.writer,
             keep: kept_while_running(&self.options),
             damaged: recovered.damaged,
+            claimed: recovered.claimed,
+            pinned: BTreeMap::new(),
+            ended_with: None,
         };
         let publisher = Publisher::start(parts, number, events.clone()).map_err(running)?;
         publisher.note(HistoryEntry::Began(began));
@@ -148,6 +168,7 @@ impl Attempt<'_> {
             inbox: self.inbox,
             worker_count: run.worker_count,
             askers: AskerBook::default(),
+            desk: self.desk(storage, events.clone()),
             crashed: false,
         };
         let ends = events.clone();
@@ -173,6 +194,62 @@ impl Attempt<'_> {
         } else {
             Outcome::Finished
         }))
+    }
+
+    /// The job has ended in an earlier run, which may not have come to delete everything.
+    fn finish_cleanup(&self, recovered: Recovered) {
+        let settings = &self.options.checkpoints;
+        let keep = keep_at_end(JobEnd::Success, settings);
+        let mut parts = PublisherParts {
+            history: None,
+            writer: recovered.writer,
+            keep: kept_while_running(&self.options),
+            damaged: recovered.damaged,
+            claimed: None,
+            pinned: BTreeMap::new(),
+            ended_with: recovered.newest,
+        };
+        parts.clean_up(keep.unwrap_or(parts.keep), Phase::Over);
+    }
+
+    /// Listens to what is asked of this claim, and no more to what was asked of the one before.
+    fn listen(&mut self, recovered: &Recovered) -> Result<()> {
+        if let Some(before) = self.listener.take() {
+            before.finish();
+        }
+        let location = self.options.checkpoint_dir.as_ref();
+        // Nobody else finds what is in memory.
+        if location.is_none() && self.environment.storage.is_none() {
+            return Ok(());
+        }
+        let is_remote = location.is_some_and(CheckpointLocation::is_remote);
+        let default = if is_remote { LOOK_REMOTE } else { LOOK_LOCAL };
+        let parts = ListenerParts {
+            storage: Arc::clone(recovered.writer.storage()),
+            own: Addressee {
+                generation: recovered.writer.generation(),
+                nonce: recovered.writer.nonce(),
+            },
+            every: self.options.request_interval.unwrap_or(default),
+            clock: self.environment.clock.clone(),
+            events: self.environment.handle.sender(),
+        };
+        self.listener = Some(Listener::start(parts)?);
+        Ok(())
+    }
+
+    /// Where savepoints of this attempt are made.
+    fn desk(&self, storage: Arc<dyn CheckpointStorage>, events: Sender<Event>) -> Desk {
+        let own = self.options.checkpoint_dir.clone();
+        Desk {
+            own: own.filter(|_| self.environment.storage.is_none()),
+            disk: Arc::clone(&self.environment.disk),
+            limits: self.options.limits.transfers.clone(),
+            storage,
+            attempt: self.number,
+            events,
+            wanted: BTreeMap::new(),
+        }
     }
 
     /// Where checkpoints are kept. A directory is opened anew by each attempt, which may find it
@@ -205,6 +282,7 @@ impl Attempt<'_> {
             key_groups: recovered.key_groups,
             first_epoch: recovered.first_epoch,
             restored_from: recovered.from,
+            origins: recovered.origins.clone(),
             failure_pause: self.environment.clock.pause(PAUSE),
         }
     }

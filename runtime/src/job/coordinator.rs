@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::handle::HealthBoard;
 use super::history::{EndedCheckpoint, LastCheckpoint, end_of};
 use super::publisher::Publisher;
+use super::savepoints::{Desk, SavepointOrder};
 use crate::clock::Clock;
 use crate::dataflow::{Fate, FromWorkers, Workers};
 use crate::error::{Error, Result};
@@ -22,6 +23,7 @@ use crate::protocol::{
     PublicationOutcome, RunEnded, keep_at_end,
 };
 use crate::settings::CheckpointSettings;
+use crate::storage::export::Target;
 use crate::storage::log::Publication;
 
 /// What the thread that runs a job hears.
@@ -31,6 +33,7 @@ pub(super) enum Event {
     Inside(AttemptNumber, Inside),
     Stop,
     TakeCheckpoint(Sender<Result<Epoch>>),
+    TakeSavepoint(SavepointOrder),
     Crash,
 }
 
@@ -40,6 +43,10 @@ pub(super) enum Inside {
     Workers(FromWorkers),
     Published(Box<Manifest>, Result<Publication>),
     LookedAtLog(Result<()>),
+    /// The place of a savepoint was looked at.
+    TargetOpened(Asker, Result<Target>),
+    /// A savepoint was copied.
+    Copied(Asker, Result<()>),
     WorkerEnded(usize),
 }
 
@@ -69,6 +76,7 @@ pub(super) struct Coordinator<'a> {
     pub(super) inbox: &'a Receiver<Event>,
     pub(super) worker_count: usize,
     pub(super) askers: AskerBook,
+    pub(super) desk: Desk,
     pub(super) crashed: bool,
 }
 
@@ -213,6 +221,24 @@ impl Coordinator<'_> {
             }
             Event::Inside(_, Inside::LookedAtLog(found)) => Some(Heard::LookedAtLog(found)),
             Event::Inside(_, Inside::WorkerEnded(_)) => None,
+            Event::Inside(_, Inside::TargetOpened(asker, Ok(target))) => {
+                self.desk.opened(asker, target)
+            }
+            Event::Inside(_, Inside::TargetOpened(asker, Err(refused))) => {
+                self.desk.close(asker);
+                self.askers.answer(asker, Err(refused));
+                None
+            }
+            Event::Inside(_, Inside::Copied(asker, copied)) => Some(Heard::Copied(asker, copied)),
+            Event::TakeSavepoint(SavepointOrder {
+                to,
+                occasion,
+                reply,
+            }) => {
+                let asker = self.askers.add(reply);
+                self.desk.open(asker, to, occasion);
+                None
+            }
             Event::Stop => Some(Heard::Stop),
             Event::TakeCheckpoint(reply) => Some(Heard::CheckpointAsked(self.askers.add(reply))),
             Event::Crash => {
@@ -238,7 +264,17 @@ impl Coordinator<'_> {
                 publisher.publish(manifest);
             }
             Action::LookAtLog => publisher.look(),
-            Action::Answer(asker, outcome) => self.askers.answer(asker, outcome),
+            Action::Copy(asker, mut manifest) => {
+                manifest.written_unix_ms = self.clock.unix_millis();
+                // Before anything is published that its objects would have to stay for no more.
+                publisher.pin(asker, &manifest);
+                self.desk.copy(asker, manifest);
+            }
+            Action::Answer(asker, outcome) => {
+                publisher.unpin(asker);
+                self.desk.close(asker);
+                self.askers.answer(asker, outcome);
+            }
             Action::Fail(error) => self.fate.fail(error),
             Action::Tell(Notice::Completed { epoch, cost }) => {
                 let took = cost.took;
@@ -270,6 +306,12 @@ impl Coordinator<'_> {
                     },
                     publisher,
                 );
+            }
+            Action::Tell(Notice::SavepointCompleted { epoch }) => {
+                tracing::info!(%epoch, "a savepoint is complete");
+            }
+            Action::Tell(Notice::SavepointFailed { epoch, reason }) => {
+                tracing::warn!(%epoch, reason, "a savepoint failed");
             }
         }
     }

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::coordinator::Event;
 use super::history::LastCheckpoint;
+use super::savepoints::{Occasion, SavepointOrder};
 use crate::error::{Error, Result};
 use crate::ids::Epoch;
 use crate::metrics::Metrics;
-use crate::protocol::{CheckpointRecord, Health};
+use crate::protocol::{CheckpointRecord, Drain, Health};
+use crate::storage::CheckpointLocation;
 
 /// Asks a running job to stop, to take a checkpoint, or how it is; clones talk to the same job.
 ///
@@ -83,6 +85,52 @@ impl JobHandle {
     pub fn checkpoint(&self) -> Result<Option<Epoch>> {
         let (reply, answer) = channel();
         if self.events.send(Event::TakeCheckpoint(reply)).is_err() {
+            return Ok(None);
+        }
+        answer.recv().map_or(Ok(None), |outcome| outcome.map(Some))
+    }
+
+    /// Takes a savepoint now: a checkpoint in a place of its own, which nobody but its owner ever deletes, and from
+    /// which a run can begin (`Options::restore_from`). Waits until it is complete. The job goes on meanwhile.
+    ///
+    /// `None` if the job ended first: what it returned says why.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if there is anything in the place, or it is a part of the job's own checkpoint directory;
+    /// `Unavailable` if the savepoint failed. The job goes on.
+    pub fn savepoint(&self, to: impl Into<CheckpointLocation>) -> Result<Option<Epoch>> {
+        self.take_savepoint(to.into(), Occasion::Now)
+    }
+
+    /// Stops the job with a savepoint, and waits until that is complete. The last checkpoint is in the job's own
+    /// directory, too, and its output is visible.
+    ///
+    /// With [`Drain::Yes`] everything fires that waits for a time, and the job is finished; otherwise nothing fires
+    /// that was not due.
+    ///
+    /// `None` if the job ended first: what it returned says why.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` as of [`savepoint`](Self::savepoint): the job goes on. `Unavailable` if the savepoint failed: the
+    /// message says whether the job has stopped.
+    pub fn stop_with_savepoint(
+        &self,
+        to: impl Into<CheckpointLocation>,
+        drain: Drain,
+    ) -> Result<Option<Epoch>> {
+        self.take_savepoint(to.into(), Occasion::Stop(drain))
+    }
+
+    fn take_savepoint(&self, to: CheckpointLocation, occasion: Occasion) -> Result<Option<Epoch>> {
+        let (reply, answer) = channel();
+        let order = SavepointOrder {
+            to,
+            occasion,
+            reply,
+        };
+        if self.events.send(Event::TakeSavepoint(order)).is_err() {
             return Ok(None);
         }
         answer.recv().map_or(Ok(None), |outcome| outcome.map(Some))

@@ -3,7 +3,7 @@
 //! The simulation runs the code that a job runs, but moves it by a clock and a scheduler of its own,
 //! and so needs the parts between the public ends of the crate. Nothing is decided here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -14,7 +14,7 @@ use super::start::{Environment, Versions};
 use crate::dataflow::{Blueprint, Restored};
 use crate::error::Result;
 use crate::ids::{Epoch, KeyGroupCount, WorkerIndex};
-use crate::protocol::{Claimant, Keep, Phase, SlotNumber, SnapshotRef};
+use crate::protocol::{Claimant, Keep, Origin, Phase, SlotNumber, SnapshotRef};
 use crate::settings::Options;
 pub use crate::state::ChainLimits;
 use crate::state::{
@@ -43,6 +43,8 @@ pub struct Recovered {
     pub finished: bool,
     /// Manifests that name damaged objects.
     pub damaged: BTreeSet<SlotNumber>,
+    /// The restores that the checkpoint descends from.
+    pub origins: Vec<Origin>,
 }
 
 /// Claims the log, chooses a checkpoint, puts the sinks in order.
@@ -69,6 +71,7 @@ pub fn recover(
         from: recovered.from,
         finished: recovered.finished,
         damaged: recovered.damaged,
+        origins: recovered.origins,
     };
     Ok((recovered.writer, begins))
 }
@@ -84,6 +87,9 @@ impl Publisher {
             keep: Keep::Newest(retained),
             damaged,
             history: None,
+            claimed: None,
+            pinned: BTreeMap::new(),
+            ended_with: None,
         })
     }
 

@@ -1,17 +1,19 @@
 //! The thread that publishes manifests and cleans up, so that a slow disk stops no trigger.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use super::coordinator::{AttemptNumber, Event, Inside};
 use super::history::HistoryKeeping;
+use super::restoring::Found;
 use crate::dataflow::companion::Companion;
 use crate::error::{Error, Result};
 use crate::ids::Epoch;
 use crate::protocol::{
-    HistoryEntry, Keep, Manifest, Phase, RetentionFacts, SlotNumber, plan_cleanup,
+    Asker, HistoryEntry, Keep, Manifest, Phase, RetentionFacts, SlotNumber, objects_of,
+    plan_cleanup,
 };
 use crate::storage::cleanup;
 use crate::storage::log::{LogWriter, Publication, list_state};
@@ -30,6 +32,10 @@ enum Order {
     Publish(Box<Manifest>),
     /// The outcome comes as an [`Inside::LookedAtLog`].
     Look,
+    /// Keep what a savepoint under way is copied from.
+    Pin(Asker, BTreeSet<String>),
+    /// It is copied, or will never be.
+    Unpin(Asker),
     /// For the last time, and keeping something else than before if that is said.
     CleanUp(Option<Keep>),
     /// For the history.
@@ -46,6 +52,12 @@ pub(super) struct PublisherParts {
     pub(super) damaged: BTreeSet<SlotNumber>,
     /// Where the history goes, if it is kept.
     pub(super) history: Option<HistoryKeeping>,
+    /// The savepoint that is deleted behind the first checkpoint.
+    pub(super) claimed: Option<Found>,
+    /// What savepoints under way are copied from.
+    pub(super) pinned: BTreeMap<Asker, BTreeSet<String>>,
+    /// The checkpoint with which the job has ended in an earlier run.
+    pub(super) ended_with: Option<SlotNumber>,
 }
 
 impl Publisher {
@@ -67,12 +79,17 @@ impl Publisher {
                         let _ = events.send(Event::Inside(attempt, said));
                         if published {
                             parts.clean_up(parts.keep, Phase::Running);
+                            if let Some(savepoint) = parts.claimed.take() {
+                                savepoint.delete();
+                            }
                         }
                     }
                     Order::Look => {
                         let said = Inside::LookedAtLog(parts.writer.check_not_overtaken());
                         let _ = events.send(Event::Inside(attempt, said));
                     }
+                    Order::Pin(asker, names) => drop(parts.pinned.insert(asker, names)),
+                    Order::Unpin(asker) => drop(parts.pinned.remove(&asker)),
                     Order::CleanUp(keep) => {
                         parts.clean_up(keep.unwrap_or(parts.keep), Phase::Over);
                     }
@@ -107,6 +124,17 @@ impl Publisher {
         let _ = self.orders.send(Order::Look);
     }
 
+    /// Keeps what a manifest names until it is said that it need not stay.
+    pub(super) fn pin(&self, asker: Asker, manifest: &Manifest) {
+        let names = objects_of(manifest).map(str::to_owned).collect();
+        let _ = self.orders.send(Order::Pin(asker, names));
+    }
+
+    /// What was kept need not stay.
+    pub(super) fn unpin(&self, asker: Asker) {
+        let _ = self.orders.send(Order::Unpin(asker));
+    }
+
     /// Cleans up once more, now that the workers have ended, and waits for what is being deleted, but no
     /// longer than `patience`: everything is published and committed by now.
     pub(super) fn finish(self, keep: Option<Keep>, patience: Duration) {
@@ -139,6 +167,7 @@ impl PublisherParts {
         let storage = Arc::clone(self.writer.storage());
         let objects = list_state(&*storage)?;
         let open: Vec<Epoch> = self.writer.unknown_epochs().collect();
+        let pinned = self.pinned.values().flatten().cloned().collect();
         let plan = plan_cleanup(&RetentionFacts {
             log: self.writer.log(),
             objects: &objects,
@@ -147,6 +176,8 @@ impl PublisherParts {
             generation: self.writer.generation(),
             open_epochs: &open,
             damaged: &self.damaged,
+            pinned: &pinned,
+            ended_with: self.ended_with,
             left: self.writer.left(),
         });
         if plan.is_empty() {

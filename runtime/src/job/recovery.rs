@@ -1,5 +1,6 @@
 //! What happens before the first record: claim the log, choose a checkpoint, put the sinks in order.
 
+mod sinks;
 #[cfg(test)]
 mod tests;
 
@@ -7,23 +8,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use self::sinks::{SinkEnd, facts_of, inline, outputs_of, restore_sinks, sink_facts};
+use super::restoring::{Found, Sought};
 use super::start::{Environment, Versions};
 use crate::connector::{
-    Committable, SinkContext, SinkSnapshot, SourceSnapshot, SplitProgress, Transactional,
+    Committable, OutputFacts, SinkContext, SinkSnapshot, SourceSnapshot, SplitProgress,
+    Transactional,
 };
 use crate::dataflow::{Blueprint, Restored, former_ids};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation, KeyGroupCount, StageId, WorkerIndex};
 use crate::protocol::{
-    ChosenCheckpoint, Claimant, CommitPermit, Keep, Location, LogView, Manifest, PlanDiff,
-    RecoveryDecision, RecoveryFacts, RecoveryOptions, RestorePlan, SinkFacts, SlotNumber,
-    SnapshotRef, StageChange, StageKind, Verification, VersionRules, choose_checkpoint,
-    may_restore, rename_stages,
+    ChosenCheckpoint, Claimant, CleanupPlan, CommitPermit, Insist, Keep, Location, LogView,
+    Manifest, Origin, PlanDiff, RecoveryDecision, RecoveryFacts, RecoveryOptions, RestorePlan,
+    SinkFacts, SlotNumber, SnapshotRef, StageChange, StageKind, Verification, VersionRules,
+    choose_checkpoint, may_restore, rename_stages,
 };
 use crate::settings::Options;
-use crate::storage::CheckpointStorage;
 use crate::storage::log::{ClaimRequest, Claimed, LogWriter, claim, is_unclaimed};
 use crate::storage::snapshots::verify_newest_first;
+use crate::storage::{CheckpointStorage, cleanup};
 
 /// What a run begins with.
 pub(super) struct Recovered {
@@ -37,13 +41,12 @@ pub(super) struct Recovered {
     pub(super) finished: bool,
     /// Manifests that name damaged objects.
     pub(super) damaged: BTreeSet<SlotNumber>,
-}
-
-/// A transactional sink with what it needs to act outside of the flow.
-struct SinkEnd {
-    stage: StageId,
-    sink: Arc<dyn Transactional>,
-    context: SinkContext,
+    /// The restores that the checkpoint descends from.
+    pub(super) origins: Vec<Origin>,
+    /// A savepoint that is deleted behind the first checkpoint.
+    pub(super) claimed: Option<Found>,
+    /// The newest checkpoint, where the run begins from it and not from an older one.
+    pub(super) newest: Option<SlotNumber>,
 }
 
 /// A run that wants to begin.
@@ -64,25 +67,29 @@ pub(super) fn recover(
     storage: Arc<dyn CheckpointStorage>,
 ) -> Result<Recovered> {
     let options = begin.options;
+    let now = begin.environment.clock.unix_millis();
+    let sought = begin.sought();
     let request = ClaimRequest {
         job: begin.job,
         fresh: options.fresh,
-        started_unix_ms: begin.environment.clock.unix_millis(),
+        above: begin.refuse_early(&*storage, claimant, sought.as_ref())?,
+        started_unix_ms: now,
     };
-    if claimant.is_new()
-        && is_unclaimed(&*storage)?
-        && let Err(refused) = begin.refuse_wrong_place()
-        // Otherwise another run has begun meanwhile, and the output is its own.
-        && is_unclaimed(&*storage)?
-    {
-        return Err(refused);
-    }
-    let Claimed { next_epoch, writer } = claim(Arc::clone(&storage), &request, claimant)?;
+    let claimed = claim(Arc::clone(&storage), &request, claimant)?;
+    let Claimed {
+        next_epoch,
+        mut writer,
+    } = claimed;
+    let brought_in = match &sought {
+        Some(sought) => sought.apply(&mut writer, next_epoch, now)?,
+        None => None,
+    };
     let sinks = begin.sinks(writer.generation());
-    let verified = if options.fresh {
-        Vec::new()
-    } else {
-        verify_newest_first(&*storage, writer.log())?
+    let verified = match brought_in {
+        _ if options.fresh => Vec::new(),
+        // Each object was compared with what the manifest says.
+        Some(slot) => vec![(slot, Verification::Whole)],
+        None => verify_newest_first(&*storage, writer.log())?,
     };
     let facts = facts_of(&sinks)?;
     // Whoever slept until here may have been overtaken, and what it has read is gone since: it must not
@@ -90,7 +97,9 @@ pub(super) fn recover(
     writer.check_not_overtaken()?;
     // Above what is visible, too: output whose checkpoints are lost keeps its names.
     let visible = facts.iter().filter_map(|sink| sink.newest_epoch).max();
+    let published = writer.log().known_epoch(&[]).next();
     let first_epoch = visible.map_or(next_epoch, |newest| next_epoch.max(newest.next()));
+    let first_epoch = first_epoch.max(published);
     let decision = choose_checkpoint(&RecoveryFacts {
         log: writer.log(),
         verified: &verified,
@@ -116,38 +125,64 @@ pub(super) fn recover(
             begin.afresh(writer, first_epoch)
         }
         RecoveryDecision::Restore(chosen) | RecoveryDecision::Finished(chosen) => {
-            let manifest = begin.as_named_now(manifest_of(&writer, &chosen)?)?;
-            let plan = begin.check(&manifest)?;
-            for skipped in &chosen.skipped {
-                let epoch = chosen.epoch;
-                tracing::warn!("{skipped}; falling back to the checkpoint of epoch {epoch}");
-            }
-            restore_sinks(&sinks, &manifest, &chosen)?;
             let damaged = verified.iter().filter_map(|(slot, verification)| {
                 matches!(verification, Verification::Damaged { .. }).then_some(*slot)
             });
+            let recovered = begin.from_checkpoint(writer, &sinks, &chosen)?;
             Ok(Recovered {
-                writer,
                 first_epoch,
-                key_groups: manifest.key_groups,
-                restored: Arc::new(begin.discover(read_manifest(&manifest, &plan)?)?),
-                from: Some(chosen.epoch),
-                finished: manifest.finished,
                 damaged: damaged.collect(),
+                claimed: sought.and_then(Sought::into_claimed),
+                ..recovered
             })
         }
     }
 }
 
-fn facts_of(sinks: &[SinkEnd]) -> Result<Vec<SinkFacts>> {
-    sinks.iter().map(SinkEnd::facts).collect()
-}
-
 impl Beginning<'_> {
+    /// The checkpoint that is to be brought in first. What an earlier attempt has brought in is there.
+    fn sought(&self) -> Option<Sought> {
+        let from = self.options.restore_from.as_ref()?;
+        let limits = &self.options.limits.transfers;
+        Some(Sought::look(
+            from,
+            Insist::OnceOnly,
+            &self.environment.disk,
+            limits,
+        ))
+    }
+
+    /// Refuses what can be refused before anything is written; otherwise the generation that this run must be later
+    /// than. Output may be of a later one than the log: that of another checkpoint directory.
+    fn refuse_early(
+        &self,
+        storage: &dyn CheckpointStorage,
+        claimant: &Claimant,
+        sought: Option<&Sought>,
+    ) -> Result<Generation> {
+        let is_first = claimant.is_new() && is_unclaimed(storage)?;
+        let outputs = outputs_of(&self.sinks(Generation::default()))?;
+        if let Some(sought) = sought {
+            sought.refuse(storage, *self)?;
+        } else if is_first
+            && let Err(refused) = self.refuse_wrong_place(&outputs)
+            // Otherwise another run has begun meanwhile, and the output is its own.
+            && is_unclaimed(storage)?
+        {
+            return Err(refused);
+        }
+        let of_output = outputs
+            .iter()
+            .filter_map(|(_, output)| output.newest_generation)
+            .max();
+        let of_sought = sought.map(Sought::generation);
+        Ok(of_output.max(of_sought).unwrap_or_default())
+    }
+
     /// Refuses a place without a log beside output of the job, as the choice of a checkpoint would, before
     /// anything is written there: it is mistyped, or its disk is away.
-    fn refuse_wrong_place(&self) -> Result<()> {
-        let facts = facts_of(&self.sinks(Generation::default()))?;
+    fn refuse_wrong_place(&self, outputs: &[(StageId, OutputFacts)]) -> Result<()> {
+        let facts: Vec<SinkFacts> = outputs.iter().map(sink_facts).collect();
         let decision = choose_checkpoint(&RecoveryFacts {
             log: &LogView::default(),
             verified: &[],
@@ -197,17 +232,64 @@ impl Beginning<'_> {
             from: None,
             finished: false,
             damaged: BTreeSet::new(),
+            origins: Vec::new(),
+            claimed: None,
+            newest: None,
+        })
+    }
+
+    /// Puts output into the state of a checkpoint, and reads where everybody stands.
+    fn from_checkpoint(
+        &self,
+        mut writer: LogWriter,
+        sinks: &[SinkEnd],
+        chosen: &ChosenCheckpoint,
+    ) -> Result<Recovered> {
+        let manifest = self.as_named_now(manifest_of(&writer, chosen)?)?;
+        let plan = self.check(&manifest)?;
+        for skipped in &chosen.skipped {
+            let epoch = chosen.epoch;
+            tracing::warn!("{skipped}; falling back to the checkpoint of epoch {epoch}");
+        }
+        // CRASH: before output is taken back behind them.
+        let left_behind = CleanupPlan::of_left_behind(writer.log(), &manifest);
+        cleanup::execute(&left_behind, &mut writer)?;
+        restore_sinks(sinks, &manifest, chosen)?;
+        let newest = writer.log().manifests_newest_first().next();
+        let newest = newest.map(|(slot, _)| slot);
+        Ok(Recovered {
+            newest: newest.filter(|slot| *slot == chosen.slot),
+            writer,
+            first_epoch: manifest.epoch.next(),
+            key_groups: manifest.key_groups,
+            restored: Arc::new(self.discover(read_manifest(&manifest, &plan)?)?),
+            from: Some(chosen.epoch),
+            finished: manifest.finished,
+            damaged: BTreeSet::new(),
+            origins: manifest.origins,
+            claimed: None,
         })
     }
 
     /// Whether this flow, on so many workers, can go on from a checkpoint.
     fn check(&self, manifest: &Manifest) -> Result<RestorePlan> {
+        let restore = self.fits(manifest)?;
+        self.tell(&restore.diff);
+        Ok(restore)
+    }
+
+    /// Refuses a checkpoint that this flow cannot go on from.
+    pub(super) fn refuse_unfit(&self, manifest: &Manifest) -> Result<()> {
+        let manifest = self.as_named_now(manifest.clone())?;
+        self.fits(&manifest).map(drop)
+    }
+
+    fn fits(&self, manifest: &Manifest) -> Result<RestorePlan> {
         let rules = VersionRules {
             migrations: &self.versions.migrations,
             allow_dropped: &self.options.allow_dropped,
         };
         let restore = may_restore(manifest, &self.blueprint.plan, manifest.key_groups, rules)?;
-        self.tell(&restore.diff);
         let groups = manifest.key_groups.get() as usize;
         if self.worker_count > groups {
             return Err(Error::invalid(format!(
@@ -256,22 +338,6 @@ impl Beginning<'_> {
     }
 }
 
-impl SinkEnd {
-    fn facts(&self) -> Result<SinkFacts> {
-        let output = self
-            .sink
-            .inspect(&self.context)
-            .map_err(|e| e.in_stage(&self.stage))?;
-        Ok(SinkFacts {
-            stage: self.stage.clone(),
-            place: output.place,
-            visible: output.visible,
-            newest_epoch: output.newest_epoch,
-            can_take_back: true,
-        })
-    }
-}
-
 fn manifest_of(writer: &LogWriter, chosen: &ChosenCheckpoint) -> Result<Manifest> {
     let slot = writer
         .log()
@@ -283,64 +349,6 @@ fn manifest_of(writer: &LogWriter, chosen: &ChosenCheckpoint) -> Result<Manifest
             chosen.slot
         ))
     })
-}
-
-/// Discards, takes back and commits, so that what is visible is what the checkpoint says.
-///
-/// CRASH: every step may be repeated: the next run claims the log, chooses the same checkpoint and
-/// begins again.
-fn restore_sinks(sinks: &[SinkEnd], manifest: &Manifest, chosen: &ChosenCheckpoint) -> Result<()> {
-    for SinkEnd {
-        stage,
-        sink,
-        context,
-    } in sinks
-    {
-        let in_stage = |e: Error| e.in_stage(stage);
-        let snapshots = manifest
-            .snapshots
-            .iter()
-            .filter(|s| s.subtask.stage == *stage);
-        let (mut named, mut unfinished) = (Vec::new(), Vec::new());
-        for reference in snapshots.flat_map(|snapshot| &snapshot.refs) {
-            let snapshot = SinkSnapshot::decode(inline(reference)?).map_err(in_stage)?;
-            named.extend(
-                snapshot
-                    .committables
-                    .into_iter()
-                    .map(|(_, committable)| committable),
-            );
-            unfinished.extend(snapshot.unfinished);
-        }
-        // CRASH: discarded first, and only then looked at what is visible. An older run that is still
-        // alive may commit what it has a permit for until nothing is staged any more, and the checkpoint that
-        // permitted it may be one that was passed over.
-        sink.discard_staged(context, &named, &unfinished)
-            .map_err(in_stage)?;
-        sink.take_back(context, chosen.epoch).map_err(in_stage)?;
-        let Some(permit) = CommitPermit::of_published(manifest) else {
-            continue;
-        };
-        let mut due: Vec<Committable> = named;
-        for rest in &unfinished {
-            due.extend(sink.finish(context, rest).map_err(in_stage)?);
-        }
-        let committer = sink.committer(context);
-        for committable in &due {
-            committer.commit(&permit, committable).map_err(in_stage)?;
-        }
-    }
-    Ok(())
-}
-
-/// Sources and sinks stand in the manifest itself.
-fn inline(reference: &SnapshotRef) -> Result<&[u8]> {
-    match &reference.location {
-        Location::Inline(bytes) => Ok(bytes),
-        Location::Object { name, .. } => Err(Error::corrupt(format!(
-            "the snapshot of a source or sink stands in the object `{name}`, not in the manifest"
-        ))),
-    }
 }
 
 /// Sorts the snapshots of a manifest by what reads them.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::attempt::{Attempt, AttemptFailure, Finished, run_of};
 use super::coordinator::{AttemptNumber, Event};
 use super::handle::JobHandle;
+use super::requests::Listener;
+use super::savepoints::Occasion;
 use crate::clock::Clock;
 use crate::dataflow::{self, Blueprint, Body};
 use crate::error::{Error, Result};
@@ -106,7 +108,12 @@ pub fn blueprint(spec: &JobSpec) -> Result<Blueprint> {
 pub fn run(spec: &JobSpec, options: &Options, environment: &Environment) -> Result<JobReport> {
     // Taken first: whoever waits for an answer hears of a run that ends before it has begun.
     let inbox = environment.handle.take_inbox()?;
-    let report = run_attempts(spec, options, environment, &inbox);
+    let (report, listener) = run_attempts(spec, options, environment, &inbox);
+    // Whoever waits for an outcome that will never come hears of it.
+    drop(inbox);
+    if let Some(listener) = listener {
+        listener.finish();
+    }
     if let Err(error) = &report {
         let why = format!("the job has ended: {error}");
         let health = Health::Unhealthy { why };
@@ -123,9 +130,11 @@ fn run_attempts(
     options: &Options,
     environment: &Environment,
     inbox: &Receiver<Event>,
-) -> Result<JobReport> {
-    options.validate()?;
-    let blueprint = blueprint(spec)?;
+) -> (Result<JobReport>, Option<Listener>) {
+    let blueprint = match options.validate().and_then(|()| blueprint(spec)) {
+        Ok(blueprint) => blueprint,
+        Err(error) => return (Err(error), None),
+    };
     let mut attempt = Attempt {
         number: AttemptNumber(0),
         spec,
@@ -136,7 +145,13 @@ fn run_attempts(
         inbox,
         restored_from: None,
         claimant: new_claimant(),
+        listener: None,
     };
+    let report = attempts(&mut attempt);
+    (report, attempt.listener)
+}
+
+fn attempts(attempt: &mut Attempt<'_>) -> Result<JobReport> {
     let mut history = FailureHistory::default();
     loop {
         let outcome = match attempt.run() {
@@ -145,8 +160,8 @@ fn run_attempts(
             Ok(Finished::Before) if attempt.number.0 > 0 => Outcome::Finished,
             Ok(Finished::Before) => Outcome::AlreadyFinished,
             Err(failure) => {
-                let wait = Wait::decide(&attempt, &failure, &mut history)?;
-                match wait.until_over(&attempt) {
+                let wait = Wait::decide(attempt, &failure, &mut history)?;
+                match wait.until_over(attempt) {
                     Waited::Over => {
                         attempt.follow();
                         continue;
@@ -160,7 +175,7 @@ fn run_attempts(
             outcome,
             restored_from: attempt.restored_from,
             restarts: attempt.number.0,
-            metrics: environment.metrics.snapshot(),
+            metrics: attempt.environment.metrics.snapshot(),
         });
     }
 }
@@ -227,6 +242,19 @@ impl Wait {
                 Ok(Event::Crash) => return Waited::Crashed,
                 Ok(Event::TakeCheckpoint(reply)) => {
                     let _ = reply.send(Err(Error::unavailable(&self.why)));
+                }
+                Ok(Event::TakeSavepoint(order)) => {
+                    let error = Error::unavailable(&self.why);
+                    let is_stop = matches!(order.occasion, Occasion::Stop(_));
+                    let error = if is_stop {
+                        error.and("it stops without a savepoint: export its last checkpoint")
+                    } else {
+                        error
+                    };
+                    let _ = order.reply.send(Err(error));
+                    if is_stop {
+                        return Waited::Stopped;
+                    }
                 }
                 // A thread that was left behind.
                 Ok(Event::Inside(..)) => {}

@@ -41,6 +41,9 @@ pub enum AfterBarrier {
     ReadOn,
     /// Read no more: the barrier is the last one, unless its checkpoint fails.
     Rest,
+    /// The same, and the barrier comes behind the end of time, as if all input had been read: whatever
+    /// waits for a time fires before it.
+    RestAtEndOfTime,
 }
 
 /// What subtasks tell the coordinator beside their answers.

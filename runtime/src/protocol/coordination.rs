@@ -7,8 +7,10 @@
 //! carries out every [`Action`] in order. The same calls give the same actions.
 
 mod askers;
+mod failing;
 mod messages;
 mod publishing;
+mod savepoints;
 #[cfg(test)]
 mod tests;
 
@@ -18,16 +20,16 @@ use std::time::Duration;
 
 use self::askers::Askers;
 use self::publishing::Publishing;
-use crate::error::{Error, ErrorKind, Result};
+use self::savepoints::Savepoints;
 use crate::ids::{Epoch, StageId, SubtaskId, WorkerIndex};
 use crate::protocol::{
-    AfterBarrier, Backlog, BarrierPassed, Control, EndOfJob, FailureVerdict, Health, HealthFacts,
-    JobEnd, Judgement, PendingCheckpoint, Report, StageKind, Trigger, TriggerFacts, first_interval,
-    interval_of, is_timed_out, judge_failures, judge_health, may_trigger,
+    AfterBarrier, Backlog, BarrierPassed, Control, EndOfJob, Health, HealthFacts, JobEnd,
+    Judgement, PendingCheckpoint, Report, StageKind, Trigger, TriggerFacts, first_interval,
+    interval_of, is_timed_out, judge_health, may_trigger,
 };
 use crate::settings::CheckpointSettings;
 
-pub use self::messages::{Action, Asker, Heard, Notice, PublicationOutcome, RunFacts};
+pub use self::messages::{Action, Asker, Drain, Heard, Notice, PublicationOutcome, RunFacts};
 
 /// The coordinator's memory.
 #[derive(Debug)]
@@ -62,8 +64,9 @@ pub struct Coordination {
     failures: Vec<(Epoch, String)>,
     /// When the run began, until its first checkpoint if it was restored.
     restored_at: Option<Duration>,
-    stopping: bool,
+    ending: Ending,
     askers: Askers,
+    savepoints: Savepoints,
     unfinished_sources: BTreeSet<SubtaskId>,
     behind: BTreeSet<SubtaskId>,
     /// How far each subtask of a transactional sink has committed.
@@ -77,6 +80,15 @@ enum Life {
     Finished,
     /// The job has failed: nothing is decided any more.
     Failed,
+}
+
+/// Whether the job was asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    No,
+    Stop,
+    /// As if all input had been read.
+    Drain,
 }
 
 impl Coordination {
@@ -100,8 +112,9 @@ impl Coordination {
             answered_before: Some(run.first_epoch),
             failures: Vec::new(),
             restored_at: run.restored_from.map(|_| now),
-            stopping: false,
+            ending: Ending::No,
             askers: Askers::default(),
+            savepoints: Savepoints::default(),
             unfinished_sources: subtasks(StageKind::Source).collect(),
             behind: BTreeSet::new(),
             committed: subtasks(StageKind::TransactionalSink)
@@ -125,12 +138,17 @@ impl Coordination {
             Heard::Report(report) => self.reported(report),
             Heard::Published(manifest, outcome) => self.published(now, &manifest, outcome),
             Heard::LookedAtLog(found) => self.looked_at_log(found),
-            Heard::Stop => self.stopping = true,
+            // A job that drains stops, too.
+            Heard::Stop if self.ending == Ending::No => self.ending = Ending::Stop,
+            Heard::Stop => {}
             // Nothing is triggered behind the last one, which holds whatever was read.
             Heard::CheckpointAsked(asker) => match self.last {
                 Some(last) => self.askers.wait_for(last, asker),
                 None => self.askers.ask(asker),
             },
+            Heard::SavepointAsked(asker) => self.savepoint_asked(asker),
+            Heard::StopWithSavepoint(asker, drain) => self.stop_with_savepoint(asker, drain),
+            Heard::Copied(asker, outcome) => self.copied(asker, outcome),
         }
         self.tick(now)
     }
@@ -141,6 +159,7 @@ impl Coordination {
             self.judge(now);
             self.judge_publication(now);
             self.trigger(now);
+            self.judge_copies(now);
         }
         self.answer_askers();
         if self.life == Life::Running && self.is_over() {
@@ -164,6 +183,7 @@ impl Coordination {
         given_up
             .chain(publishing)
             .chain(self.next_trigger)
+            .chain(self.savepoints.copies_given_up_at(self.settings.timeout))
             .chain(self.health_facts().worsens_at(now))
             .filter(|at| *at > now)
             .min()
@@ -171,6 +191,11 @@ impl Coordination {
 
     /// Whether everything is done, and the workers only have to end.
     pub fn is_over(&self) -> bool {
+        self.is_complete() && !self.savepoints.any_copying()
+    }
+
+    /// Whether the last checkpoint is complete, and its output visible.
+    fn is_complete(&self) -> bool {
         let done = |last| self.newest >= Some(last) && self.committed.values().all(|e| *e >= last);
         self.last.is_some_and(done)
     }
@@ -178,17 +203,22 @@ impl Coordination {
     /// How the job has ended, once its last checkpoint is complete and committed. Before that nothing says what
     /// may be deleted.
     pub fn job_end(&self) -> Option<JobEnd> {
-        let end = if self.stopping && !self.unfinished_sources.is_empty() {
-            JobEnd::Cancel
-        } else {
+        let end = if self.has_read_all() {
             JobEnd::Success
+        } else {
+            JobEnd::Cancel
         };
         self.is_over().then_some(end)
     }
 
+    /// Whether nothing is left to be read, or to fire.
+    fn has_read_all(&self) -> bool {
+        self.unfinished_sources.is_empty() || self.ending == Ending::Drain
+    }
+
     /// Whether the job was asked to stop.
     pub fn is_stopping(&self) -> bool {
-        self.stopping
+        self.ending != Ending::No
     }
 
     /// Whether the job is well at `now`.
@@ -232,6 +262,9 @@ impl Coordination {
                 BarrierPassed::No
             };
             match pending.judge(passed) {
+                Judgement::Complete(snapshots) if self.savepoints.is_of(epoch) => {
+                    self.copy_savepoint(epoch, &snapshots);
+                }
                 Judgement::Complete(snapshots) => {
                     // Checkpoints complete in the order of their epochs.
                     let is_next = self.pending.keys().next() == Some(&epoch);
@@ -245,7 +278,7 @@ impl Coordination {
                 Judgement::Waiting => {
                     let is_late = is_timed_out(now, pending.triggered, self.settings.timeout);
                     if is_late {
-                        let reason = too_late(pending, self.settings.timeout);
+                        let reason = failing::too_late(pending, self.settings.timeout);
                         self.actions.push(Action::Send(Control::Abort(epoch)));
                         self.checkpoint_failed(now, epoch, reason);
                     }
@@ -268,13 +301,20 @@ impl Coordination {
             Trigger::Open => AfterBarrier::ReadOn,
             Trigger::OpenLast => {
                 self.last = Some(closes);
-                AfterBarrier::Rest
+                self.savepoints.opened_last();
+                match self.ending {
+                    Ending::Drain => AfterBarrier::RestAtEndOfTime,
+                    Ending::No | Ending::Stop => AfterBarrier::Rest,
+                }
             }
         };
         self.next = closes.next();
-        self.last_trigger = now;
-        self.opened_any = true;
-        self.askers.opened(closes);
+        // The next checkpoint is due as if the savepoint had never been.
+        if !self.savepoints.opened(closes) {
+            self.last_trigger = now;
+            self.opened_any = true;
+            self.askers.opened(closes);
+        }
         let expected = subtasks_of(&self.run, StageKind::has_snapshot);
         self.pending
             .insert(closes, PendingCheckpoint::new(closes, now, expected));
@@ -307,72 +347,14 @@ impl Coordination {
             not_before: self.not_before,
             in_flight: self.pending.len() + usize::from(self.publishing.is_some()),
             max_concurrent: self.settings.max_concurrent,
-            asked: self.askers.any_asked(),
+            asked: self.askers.any_asked() || self.savepoints.any_asked(),
             end: if self.last.is_some() {
                 EndOfJob::Opened
-            } else if self.stopping || self.unfinished_sources.is_empty() {
+            } else if self.is_stopping() || self.unfinished_sources.is_empty() {
                 EndOfJob::Due
             } else {
                 EndOfJob::NotInSight
             },
-        }
-    }
-
-    fn checkpoint_failed(&mut self, now: Duration, epoch: Epoch, reason: String) {
-        let pending = self.pending.remove(&epoch);
-        let cost = pending.map(|pending| pending.cost(None, now));
-        if self.last == Some(epoch) {
-            // The next one is the last one instead.
-            self.last = None;
-        }
-        self.last_end = Some(now);
-        let error =
-            || Error::unavailable(format!("the checkpoint of epoch {epoch} failed: {reason}"));
-        for asker in self.askers.take_of(epoch) {
-            self.actions.push(Action::Answer(asker, Err(error())));
-        }
-        self.actions.push(Action::Tell(Notice::Failed {
-            epoch,
-            reason: reason.clone(),
-            cost: Box::new(cost.unwrap_or_default()),
-        }));
-        self.failures.push((epoch, reason));
-        let failures = u32::try_from(self.failures.len()).unwrap_or(u32::MAX);
-        self.not_before = now.saturating_add(self.run.failure_pause.saturating_mul(failures));
-        if judge_failures(failures, self.settings.tolerable_failures) == FailureVerdict::Stop {
-            let causes: Vec<String> = self
-                .failures
-                .iter()
-                .map(|(epoch, reason)| format!("epoch {epoch}: {reason}"))
-                .collect();
-            self.fail(Error::unavailable(format!(
-                "{failures} checkpoints failed in a row, and {} may: {}",
-                self.settings.tolerable_failures,
-                causes.join("; ")
-            )));
-        } else if !self.looking {
-            // Whoever publishes nothing never hears from the log that another run has taken over, which may be why
-            // its snapshots fail.
-            self.looking = true;
-            self.actions.push(Action::LookAtLog);
-        }
-    }
-
-    fn looked_at_log(&mut self, found: Result<()>) {
-        self.looking = false;
-        match found {
-            Err(error) if error.kind() == ErrorKind::Fenced && self.life == Life::Running => {
-                self.fail(error);
-            }
-            // A log that cannot be read says nothing; the next failure looks again.
-            Err(_) | Ok(()) => {}
-        }
-    }
-
-    fn fail(&mut self, error: Error) {
-        if self.life != Life::Failed {
-            self.life = Life::Failed;
-            self.actions.push(Action::Fail(error));
         }
     }
 
@@ -385,15 +367,6 @@ impl Coordination {
             self.actions.push(Action::Answer(asker, Ok(epoch)));
         }
     }
-}
-
-fn too_late(pending: &PendingCheckpoint, timeout: Duration) -> String {
-    let mut missing: Vec<String> = pending.missing().map(ToString::to_string).collect();
-    if missing.is_empty() {
-        // Those have no snapshot, and are in no plan of one.
-        missing.push("a sink that is still writing what came before the barrier".to_owned());
-    }
-    format!("no answer within {timeout:?} from {}", missing.join(", "))
 }
 
 /// The subtasks of all stages of some kinds.

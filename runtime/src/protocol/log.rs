@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation};
-use crate::protocol::Manifest;
+use crate::protocol::{CheckpointKind, Manifest};
 
 /// How far epochs are numbered above a slot whose own epoch cannot be read.
 const EPOCHS_LEFT_FOR_A_LOST_HEADER: u64 = 1_000;
@@ -209,8 +209,13 @@ impl LogView {
 
     /// A generation above every one that the log may hold. The first one is 1.
     pub fn next_generation(&self) -> Generation {
-        let newest = self.slots.iter().map(Slot::greatest_generation).max();
-        newest.unwrap_or_default().next()
+        let newest = self.slots.iter().fold(Generation(0), |newest, slot| {
+            // A claim that does not read is of a later generation than what stands before it.
+            let is_lost = slot.epoch().is_none();
+            let least = if is_lost { newest.next() } else { newest };
+            least.max(slot.greatest_generation())
+        });
+        newest.next()
     }
 
     /// The last epoch of a manifest present, readable or not: one that comes later has a later epoch, or is
@@ -311,7 +316,8 @@ fn last_of(objects: &[StateObject]) -> Epoch {
 ///
 /// # Errors
 ///
-/// `Invalid` if the log belongs to another job: a claim would end that job.
+/// `Invalid` if the log belongs to another job: a claim would end that job. And if it is a savepoint, which belongs
+/// to a user: retention would delete what it names.
 pub fn may_claim(log: &LogView, job: &str, place: &str) -> Result<()> {
     let other = log.slots.iter().find_map(|slot| match &slot.content {
         SlotContent::Claim(claim) if claim.job != job => Some(&claim.job),
@@ -321,6 +327,13 @@ pub fn may_claim(log: &LogView, job: &str, place: &str) -> Result<()> {
         | SlotContent::Damaged { .. }
         | SlotContent::OtherVersion { .. } => None,
     });
+    let newest = log.manifests_newest_first().next();
+    if newest.is_some_and(|(_, manifest)| manifest.kind == CheckpointKind::Savepoint) {
+        return Err(Error::invalid(format!(
+            "{place} is a savepoint, which no job keeps its checkpoints in: give the job a checkpoint directory of its \
+             own, and begin with `--restore-from {place}`"
+        )));
+    }
     match other {
         None => Ok(()),
         Some(other) => Err(Error::invalid(format!(

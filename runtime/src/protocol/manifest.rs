@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Epoch, Generation, KeyGroupCount, StageId, SubtaskId};
+use crate::protocol::Origin;
 use crate::schema::Schema;
 
 /// Why a checkpoint was taken, and who owns it.
@@ -163,4 +164,6 @@ pub struct Manifest {
     pub plan: StoredPlan,
     /// The snapshot of every subtask that has one.
     pub snapshots: Vec<SubtaskSnapshot>,
+    /// The restores that it descends from, oldest first.
+    pub origins: Vec<Origin>,
 }

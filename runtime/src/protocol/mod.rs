@@ -14,7 +14,9 @@
 //! | may a process claim the log once more? | [`Claimant`] |
 //! | what may become visible? | [`CommitPermit`] |
 //! | which checkpoint does a job start from? | [`choose_checkpoint`] |
+//! | is a checkpoint to be brought in first? | [`judge_restore`] |
 //! | does its state fit this flow, and what is to be done for it? | [`compare_plans`], [`may_restore`] |
+//! | who answers a request, and which are stale? | [`addressee_of`], [`is_stale_request`] |
 //! | what may be deleted? | [`plan_cleanup`] |
 //! | which files make up a checkpoint? | [`catalogue`] |
 //! | what did a checkpoint cost, and who was last? | [`CheckpointCost`] |
@@ -34,10 +36,13 @@ mod health;
 mod history;
 pub mod log;
 mod manifest;
+mod origin;
 mod pending;
 mod plan;
 mod recover;
+mod request;
 mod restart;
+mod restore;
 mod retention;
 mod seed;
 #[cfg(test)]
@@ -54,7 +59,9 @@ pub use answering::{
 pub use catalogue::{StateFile, catalogue, files_of};
 pub use claimant::Claimant;
 pub use commit::CommitPermit;
-pub use coordination::{Action, Asker, Coordination, Heard, Notice, PublicationOutcome, RunFacts};
+pub use coordination::{
+    Action, Asker, Coordination, Drain, Heard, Notice, PublicationOutcome, RunFacts,
+};
 pub use cost::{
     CheckpointCost, CheckpointTimes, Last, NamedBefore, SnapshotCost, SubtaskCost, Weight, Why,
     contention,
@@ -74,6 +81,7 @@ pub use manifest::{
     CheckpointKind, Location, Manifest, PlanEdge, PlanStage, SnapshotKind, SnapshotRef, StageKind,
     StoredPlan, SubtaskSnapshot,
 };
+pub use origin::{MOST_ORIGINS, Origin, OriginPlace};
 pub use pending::{
     BarrierPassed, FailureVerdict, Judgement, PendingCheckpoint, SnapshotAck, is_timed_out,
     judge_failures,
@@ -87,7 +95,11 @@ pub use recover::{
     ChosenCheckpoint, DamagedCheckpoint, RecoveryDecision, RecoveryFacts, RecoveryOptions,
     SinkFacts, Verification, choose_checkpoint,
 };
+pub use request::{
+    Addressee, Reply, RequestName, Wish, addressee_of, is_stale_reply, is_stale_request,
+};
 pub use restart::{During, Failure, FailureHistory, Restart, may_restart};
+pub use restore::{Insist, RestoreDecision, Wanted, judge_restore, left_behind};
 pub use retention::{
     CleanupPlan, JobEnd, Keep, Phase, RetentionFacts, keep_at_end, objects_of, plan_cleanup,
 };

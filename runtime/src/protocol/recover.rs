@@ -90,6 +90,8 @@ pub struct ChosenCheckpoint {
     pub slot: SlotNumber,
     /// Its epoch.
     pub epoch: Epoch,
+    /// The last epoch whose output belongs to it: its own, unless a restore has published it.
+    pub kept: Epoch,
     /// Newer checkpoints that are damaged, newest first, for a warning.
     pub skipped: Vec<DamagedCheckpoint>,
     /// The sinks that must take back their output of epochs later than the chosen one.
@@ -164,6 +166,7 @@ enum Newest<'a> {
 
 fn newest_whole<'a>(facts: &RecoveryFacts<'a>) -> Newest<'a> {
     let mut skipped = Vec::new();
+    let mut newest: Option<&Manifest> = None;
     for slot in facts.log.since_fresh_start().iter().rev() {
         if let Some(damaged) = damaged_slot(slot) {
             skipped.push(damaged);
@@ -171,6 +174,11 @@ fn newest_whole<'a>(facts: &RecoveryFacts<'a>) -> Newest<'a> {
         let Some(manifest) = slot.manifest() else {
             continue;
         };
+        // Given up when an older one was restored: not even the next best.
+        if newest.is_some_and(|newest| newest.has_left_behind(manifest.epoch)) {
+            continue;
+        }
+        newest = newest.or(Some(manifest));
         match facts
             .verified
             .iter()
@@ -226,7 +234,7 @@ fn restore(
     manifest: &Manifest,
     skipped: Vec<DamagedCheckpoint>,
 ) -> RecoveryDecision {
-    let kept = manifest.epoch;
+    let kept = manifest.kept_output();
     let later: Vec<&SinkFacts> = facts
         .sinks
         .iter()
@@ -243,7 +251,8 @@ fn restore(
         .collect();
     let chosen = ChosenCheckpoint {
         slot,
-        epoch: kept,
+        epoch: manifest.epoch,
+        kept,
         skipped,
         take_back,
     };

@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 use crate::ids::{Epoch, Generation};
 use crate::protocol::{
     CheckpointKind, Location, LogView, Manifest, Slot, SlotContent, SlotNumber, SlotRole,
-    StateObject,
+    StateObject, left_behind,
 };
 use crate::settings::{AtEnd, CheckpointSettings};
 
@@ -33,6 +33,11 @@ pub struct RetentionFacts<'a> {
     pub open_epochs: &'a [Epoch],
     /// Manifests that recovery passed over, as they name damaged objects.
     pub damaged: &'a BTreeSet<SlotNumber>,
+    /// Objects that a savepoint under way is copied from.
+    pub pinned: &'a BTreeSet<String>,
+    /// The newest manifest, where it is of an older run and recovery has found it whole: its job has ended, and what
+    /// that run did not come to delete may go.
+    pub ended_with: Option<SlotNumber>,
     /// Slots whose deletion was tried with an unknown outcome: they are left to the next run, and what
     /// they name stays with them.
     pub left: &'a BTreeSet<SlotNumber>,
@@ -77,6 +82,17 @@ pub fn keep_at_end(end: JobEnd, settings: &CheckpointSettings) -> Option<Keep> {
     }
 }
 
+impl CleanupPlan {
+    /// The checkpoints that were given up when an older one was restored: nobody must fall back to one of them when
+    /// the output behind it is gone.
+    pub fn of_left_behind(log: &LogView, restored: &Manifest) -> Self {
+        Self {
+            slots: left_behind(log, restored),
+            objects: Vec::new(),
+        }
+    }
+}
+
 /// What is to be deleted, in this order: manifests, oldest first, then objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CleanupPlan {
@@ -105,7 +121,7 @@ impl CleanupPlan {
 pub fn plan_cleanup(facts: &RetentionFacts<'_>) -> CleanupPlan {
     // Before its own first checkpoint a run deletes nothing: it may have fallen back to an older
     // checkpoint than the newest, and has nothing better yet.
-    let Some(newest) = newest_of_own_generation(facts) else {
+    let Some(newest) = newest_to_go_by(facts) else {
         return CleanupPlan::default();
     };
     let stays_from = stays_from(facts);
@@ -128,6 +144,7 @@ pub fn plan_cleanup(facts: &RetentionFacts<'_>) -> CleanupPlan {
             && object.generation <= facts.generation
             && !facts.open_epochs.contains(&object.epoch)
             && !named.contains(object.name.as_str())
+            && !facts.pinned.contains(&object.name)
             && unread_up_to.is_none_or(|unread| object.epoch > unread)
     };
     CleanupPlan {
@@ -153,13 +170,10 @@ pub fn objects_of(manifest: &Manifest) -> impl Iterator<Item = &str> {
         })
 }
 
-fn newest_of_own_generation<'a>(facts: &RetentionFacts<'a>) -> Option<&'a Manifest> {
-    let newest = facts
-        .log
-        .manifests_newest_first()
-        .map(|(_, manifest)| manifest)
-        .next();
-    newest.filter(|manifest| manifest.generation == facts.generation)
+fn newest_to_go_by<'a>(facts: &RetentionFacts<'a>) -> Option<&'a Manifest> {
+    let (slot, manifest) = facts.log.manifests_newest_first().next()?;
+    let is_good = manifest.generation == facts.generation || facts.ended_with == Some(slot);
+    is_good.then_some(manifest)
 }
 
 /// The slot from which on checkpoints stay; `None` if there are too few for any to go.

@@ -51,6 +51,7 @@ pub(crate) fn bare_manifest(generation: u64, epoch: u64) -> Manifest {
         written_unix_ms: 0,
         plan: StoredPlan::default(),
         snapshots: Vec::new(),
+        origins: Vec::new(),
     }
 }
 

@@ -42,6 +42,7 @@ fn run(disk: &FaultyDisk, promised: &mut Promised) -> Result<()> {
     let request = ClaimRequest {
         job: "job",
         fresh: false,
+        above: Generation(0),
         started_unix_ms: 0,
     };
     let Claimed {
@@ -114,6 +115,8 @@ fn clean_up(writer: &mut LogWriter) -> Result<()> {
         generation: writer.generation(),
         open_epochs: &[],
         damaged: &BTreeSet::new(),
+        pinned: &BTreeSet::new(),
+        ended_with: None,
         left: writer.left(),
     });
     cleanup::execute(&plan, writer)
@@ -246,6 +249,7 @@ fn the_same_run_works_on_a_real_disk() {
     let request = ClaimRequest {
         job: "job",
         fresh: false,
+        above: Generation(0),
         started_unix_ms: 0,
     };
     let claim = || claim(Arc::new(open()), &request, &mut new_claimant()).expect("claimed");

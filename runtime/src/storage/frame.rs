@@ -28,10 +28,21 @@ pub enum FrameKind {
     Snapshot,
     /// An entry of the job's history.
     History,
+    /// What another process asks of a run.
+    Request,
+    /// What the run says to that.
+    Reply,
 }
 
 impl FrameKind {
-    const ALL: [Self; 4] = [Self::Claim, Self::Manifest, Self::Snapshot, Self::History];
+    const ALL: [Self; 6] = [
+        Self::Claim,
+        Self::Manifest,
+        Self::Snapshot,
+        Self::History,
+        Self::Request,
+        Self::Reply,
+    ];
 
     const fn code(self) -> u16 {
         match self {
@@ -39,14 +50,22 @@ impl FrameKind {
             Self::Manifest => 2,
             Self::Snapshot => 3,
             Self::History => 4,
+            Self::Request => 5,
+            Self::Reply => 6,
         }
     }
 
-    /// The version of the body that this build writes and reads.
+    /// The version of the body that this build writes; it reads this and older ones.
     pub const fn version(self) -> u16 {
         match self {
-            Self::Claim | Self::Manifest | Self::Snapshot | Self::History => 1,
+            Self::Claim | Self::Snapshot | Self::History | Self::Request | Self::Reply => 1,
+            Self::Manifest => 2,
         }
+    }
+
+    /// The oldest version that this build reads.
+    const fn oldest_version(self) -> u16 {
+        1
     }
 }
 
@@ -141,9 +160,10 @@ pub fn decode_header(bytes: &[u8]) -> Result<FrameHeader, FrameError> {
     }
     let code = u16::from_le_bytes([header[8], header[9]]);
     let version = u16::from_le_bytes([header[10], header[11]]);
-    let kind = FrameKind::ALL
-        .into_iter()
-        .find(|kind| kind.code() == code && kind.version() == version);
+    let kind = FrameKind::ALL.into_iter().find(|kind| {
+        let readable = kind.oldest_version()..=kind.version();
+        kind.code() == code && readable.contains(&version)
+    });
     let kind = kind.ok_or(FrameError::UnknownVersion {
         kind: code,
         version,
@@ -154,6 +174,12 @@ pub fn decode_header(bytes: &[u8]) -> Result<FrameHeader, FrameError> {
         epoch: Epoch(word(header, 32)),
         nonce: word(header, 40),
     })
+}
+
+/// The version of the body of a frame whose header has been read.
+pub fn version_of(bytes: &[u8]) -> Option<u16> {
+    let version = bytes.get(10..12)?.try_into().ok()?;
+    Some(u16::from_le_bytes(version))
 }
 
 /// Reads a frame: its header and its body, both checked.

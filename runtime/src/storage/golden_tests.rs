@@ -13,8 +13,8 @@ use crate::protocol::{
     SignOfLife, SnapshotCost, Weight,
 };
 use crate::protocol::{
-    CheckpointKind, Claim, Location, Manifest, PlanEdge, PlanStage, SlotContent, SnapshotKind,
-    SnapshotRef, StageKind, StoredPlan, SubtaskSnapshot,
+    CheckpointKind, Claim, Location, Manifest, Origin, OriginPlace, PlanEdge, PlanStage,
+    SlotContent, SnapshotKind, SnapshotRef, StageKind, StoredPlan, SubtaskSnapshot,
 };
 use crate::schema::Schema;
 use crate::storage::frame::{self, FrameHeader, FrameKind};
@@ -23,8 +23,13 @@ use crate::storage::log::{decode_slot, encode_claim, encode_manifest};
 use crate::storage::{CheckpointStorage, MemoryStorage, names};
 
 fn golden(name: &str, written: &[u8]) -> Vec<u8> {
+    golden_of("v1", name, written)
+}
+
+fn golden_of(version: &str, name: &str, written: &[u8]) -> Vec<u8> {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../tests/formats/v1")
+        .join("../tests/formats")
+        .join(version)
         .join(name);
     if !path.exists() && std::env::var_os("FLOWDSL_BLESS").is_some() {
         std::fs::write(&path, written).expect("the golden file is written");
@@ -118,6 +123,7 @@ fn manifest() -> Manifest {
                 }],
             },
         ],
+        origins: Vec::new(),
     }
 }
 
@@ -129,15 +135,53 @@ fn golden_claim() {
     assert_eq!(written, stored);
 }
 
+/// The same manifest, with the restores behind which it stands.
+fn restored_manifest() -> Manifest {
+    let origin = |place, epoch, published_as| Origin {
+        place,
+        epoch: Epoch(epoch),
+        generation: Generation(2),
+        nonce: 0xFEDC_BA98_7654_3210,
+        kept: Epoch(epoch),
+        published_as: Epoch(published_as),
+    };
+    Manifest {
+        origins: vec![
+            origin(
+                OriginPlace::Elsewhere("s3://savepoints/monday".to_owned()),
+                17,
+                18,
+            ),
+            origin(OriginPlace::ThisLog, 30, 41),
+        ],
+        ..manifest()
+    }
+}
+
 #[test]
 fn golden_manifest() {
-    let written = encode_manifest(&manifest());
-    let stored = golden("manifest.slot", &written);
+    let written = encode_manifest(&restored_manifest());
+    let stored = golden_of("v2", "manifest.slot", &written);
     assert_eq!(
         decode_slot(&stored),
-        SlotContent::Manifest(Box::new(manifest()))
+        SlotContent::Manifest(Box::new(restored_manifest()))
     );
     assert_eq!(written, stored);
+}
+
+#[test]
+fn manifests_of_version_1_are_read() {
+    for (name, expected) in [
+        ("manifest.slot", manifest()),
+        ("manifest-rocksdb.slot", manifest_of_rocksdb()),
+    ] {
+        let stored = golden(name, &[]);
+        assert_eq!(
+            decode_slot(&stored),
+            SlotContent::Manifest(Box::new(expected)),
+            "{name}"
+        );
+    }
 }
 
 /// The manifest, with state in RocksDB.
@@ -161,7 +205,7 @@ fn manifest_of_rocksdb() -> Manifest {
 #[test]
 fn golden_manifest_of_rocksdb() {
     let written = encode_manifest(&manifest_of_rocksdb());
-    let stored = golden("manifest-rocksdb.slot", &written);
+    let stored = golden_of("v2", "manifest-rocksdb.slot", &written);
     assert_eq!(
         decode_slot(&stored),
         SlotContent::Manifest(Box::new(manifest_of_rocksdb()))

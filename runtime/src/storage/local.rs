@@ -10,6 +10,7 @@ mod tests;
 mod work;
 
 pub use disk::RealDisk;
+pub(crate) use disk::real_dir;
 pub use objects::LocalStorage;
 pub use work::WorkDir;
 #[cfg(feature = "rocksdb")]

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
+use crate::storage::local::real_dir;
 use crate::storage::{CheckpointStorage, Disk, LocalStorage, MemoryStorage, TransferLimits};
 
 /// The storages of `memory://`, by name, as long as the process lives.
@@ -68,6 +69,15 @@ pub(super) struct Bucket {
     pub(super) name: String,
     /// What all keys begin with, without slashes around it; may be empty.
     pub(super) prefix: String,
+}
+
+impl Bucket {
+    /// Whether one prefix is the other, or a part of it.
+    fn is_nested_with(&self, other: &Self) -> bool {
+        let (a, b) = (format!("{}/", self.prefix), format!("{}/", other.prefix));
+        let is_all = |prefix: &str| prefix == "/";
+        is_all(&a) || is_all(&b) || a.starts_with(&b) || b.starts_with(&a)
+    }
 }
 
 /// Who runs an object store.
@@ -135,11 +145,47 @@ impl CheckpointLocation {
         }
     }
 
+    /// The location as text that another process on the same machine understands.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if it cannot be said in text, or has settings, which are this process's own.
+    pub(crate) fn as_request(&self) -> Result<String> {
+        self.place()?;
+        if !self.settings.is_empty() {
+            return Err(self.invalid("its settings cannot be sent: set them where the job runs"));
+        }
+        match &self.written {
+            Written::Url(url) => Ok(url.clone()),
+            Written::Dir(dir) => {
+                let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+                let text = dir.to_str().map(str::to_owned);
+                text.ok_or_else(|| self.invalid("it is not text"))
+            }
+        }
+    }
+
     /// The directory, if it is one.
     pub(crate) fn dir(&self) -> Option<PathBuf> {
         match self.place() {
             Ok(Place::Dir(dir)) => Some(dir),
             Ok(Place::Memory(_) | Place::Bucket(_)) | Err(_) => None,
+        }
+    }
+
+    /// Whether one of the two is the other, or a part of it.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        match (self.place(), other.place()) {
+            (Ok(Place::Dir(a)), Ok(Place::Dir(b))) => {
+                let (a, b) = (real_dir(&a), real_dir(&b));
+                a.starts_with(&b) || b.starts_with(&a)
+            }
+            (Ok(Place::Memory(a)), Ok(Place::Memory(b))) => a == b,
+            (Ok(Place::Bucket(a)), Ok(Place::Bucket(b))) => {
+                let is_same = a.service == b.service && a.name == b.name;
+                is_same && self.settings == other.settings && a.is_nested_with(&b)
+            }
+            (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
         }
     }
 

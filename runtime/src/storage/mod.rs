@@ -14,12 +14,15 @@
 //! | [`log`] | claims and manifests |
 //! | [`snapshots`] | state objects, and whether they are whole |
 //! | [`history`] | what past checkpoints cost, and how runs ended |
+//! | [`export`] | copies of checkpoints in other places |
+//! | [`requests`] | what other processes ask of a run |
 //! | [`cleanup`] | deletion by plan |
 
 pub mod cleanup;
 #[cfg(test)]
 mod crash_tests;
 mod disk;
+pub mod export;
 mod faulty;
 pub mod frame;
 #[cfg(test)]
@@ -33,6 +36,7 @@ pub(crate) mod nonce;
 mod objects;
 #[cfg(feature = "object-store")]
 mod remote;
+pub mod requests;
 pub mod snapshots;
 mod transfers;
 

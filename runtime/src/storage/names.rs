@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ids::{Epoch, Generation, SubtaskId};
-use crate::protocol::{HistoryEvent, HistoryKey, SlotNumber, StateObject};
+use crate::protocol::{Addressee, HistoryEvent, HistoryKey, RequestName, SlotNumber, StateObject};
 
 /// The directory of the checkpoint log.
 pub const LOG_DIR: &str = "log";
@@ -20,6 +20,9 @@ pub const STATE_DIR: &str = "state";
 
 /// The directory of the job's history.
 pub const HISTORY_DIR: &str = "history";
+
+/// The directory of requests to runs, and of their replies.
+pub const REQUESTS_DIR: &str = "requests";
 
 /// The directory of unfinished files (local storage only).
 pub const TEMPORARY_DIR: &str = "tmp";
@@ -97,6 +100,23 @@ pub fn common_to_parts(name: &str) -> Option<&str> {
     Some(common)
 }
 
+/// The name of the copy of a state object that a restore has brought in from elsewhere. Parts of one snapshot have
+/// names with as much in common as before; and a copy of a copy has no longer name.
+pub fn imported(generation: Generation, epoch: Epoch, name: &str) -> Option<String> {
+    parse_state_object(name).filter(|_| is_plain(name))?;
+    let suffix = if name.ends_with(SNAPSHOT) {
+        SNAPSHOT
+    } else {
+        FOREIGN
+    };
+    let (common, part) = name.strip_suffix(suffix)?.rsplit_once('-')?;
+    let part: u32 = part.parse().ok()?;
+    let common = xxh3_64(common.as_bytes());
+    Some(format!(
+        "{STATE_DIR}/g{generation:010}-e{epoch:020}-i{common:016x}-{part}{suffix}"
+    ))
+}
+
 /// What the name of a state object says; `None` for what is none of ours.
 pub fn parse_state_object(name: &str) -> Option<StateObject> {
     let rest = name.strip_prefix(STATE_DIR)?.strip_prefix("/g")?;
@@ -136,6 +156,43 @@ pub fn parse_history(name: &str) -> Option<HistoryKey> {
         },
     };
     (history(key) == name).then_some(key)
+}
+
+/// The name of a request.
+pub fn request(name: RequestName) -> String {
+    in_requests(name, "request")
+}
+
+/// The name of the reply to a request.
+pub fn reply(name: RequestName) -> String {
+    in_requests(name, "reply")
+}
+
+fn in_requests(RequestName { to, id }: RequestName, what: &str) -> String {
+    let Addressee { generation, nonce } = to;
+    format!("{REQUESTS_DIR}/g{generation:010}-{nonce:016x}-{id:016x}.{what}")
+}
+
+/// The request that has this name; `None` for what is none.
+pub fn parse_request(name: &str) -> Option<RequestName> {
+    parse_in_requests(name.strip_suffix(".request")?).filter(|parsed| request(*parsed) == name)
+}
+
+/// The request whose reply has this name; `None` for what is none.
+pub fn parse_reply(name: &str) -> Option<RequestName> {
+    parse_in_requests(name.strip_suffix(".reply")?).filter(|parsed| reply(*parsed) == name)
+}
+
+fn parse_in_requests(stem: &str) -> Option<RequestName> {
+    let mut parts = stem
+        .strip_prefix(REQUESTS_DIR)?
+        .strip_prefix("/g")?
+        .split('-');
+    let generation = Generation(parts.next()?.parse().ok()?);
+    let nonce = u64::from_str_radix(parts.next()?, 16).ok()?;
+    let id = u64::from_str_radix(parts.next()?, 16).ok()?;
+    let to = Addressee { generation, nonce };
+    parts.next().is_none().then_some(RequestName { to, id })
 }
 
 /// The name of the object by which an object store shows that it creates only what is absent.
@@ -357,6 +414,57 @@ mod tests {
         }
         for other in ["history/g1-began", "history/g0000000001-e1", "history/x"] {
             assert_eq!(parse_history(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_request_says_whom_it_is_addressed_to() {
+        let name = RequestName {
+            to: Addressee {
+                generation: Generation(7),
+                nonce: u64::MAX,
+            },
+            id: 3,
+        };
+        assert_eq!(parse_request(&request(name)), Some(name));
+        assert_eq!(parse_reply(&reply(name)), Some(name));
+        assert_eq!(parse_request(&reply(name)), None);
+        assert!(is_plain(&request(name)));
+        for other in [
+            "requests/x.request",
+            "requests/g1-2-3.request",
+            "requests/g1-2-3-4.request",
+            "requests/.request",
+        ] {
+            assert_eq!(parse_request(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_imported_object_keeps_apart_what_was_apart() {
+        let subtask = subtask("hourly");
+        let import = |name: &str| imported(Generation(9), Epoch(50), name).expect("a name of ours");
+        let first = import(&state_object(Generation(2), Epoch(41), &subtask, 0));
+        let second = import(&state_object(Generation(2), Epoch(41), &subtask, 1));
+        let later = import(&state_object(Generation(2), Epoch(42), &subtask, 0));
+        assert_eq!(common_to_parts(&first), common_to_parts(&second));
+        assert_ne!(first, second);
+        assert_ne!(common_to_parts(&first), common_to_parts(&later));
+        let parsed = parse_state_object(&first).expect("a name of ours");
+        assert_eq!(
+            (parsed.generation, parsed.epoch),
+            (Generation(9), Epoch(50))
+        );
+        assert!(is_plain(&first));
+        assert_eq!(import(&first).len(), first.len(), "a copy of a copy");
+        let file = import(&foreign_file(Generation(2), Epoch(41), &subtask, 7));
+        assert!(file.ends_with("-7.file"), "{file}");
+        for other in [
+            "state/x",
+            "log/00000000000000000007",
+            "state/g1-e2-x-w3-b.snap",
+        ] {
+            assert_eq!(imported(Generation(9), Epoch(50), other), None, "{other}");
         }
     }
 

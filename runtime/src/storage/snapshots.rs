@@ -172,7 +172,7 @@ pub fn read_snapshot(storage: &dyn CheckpointStorage, reference: &SnapshotRef) -
     };
     let corrupt =
         |reason: String| Error::corrupt(format!("the state object `{name}` is damaged: {reason}"));
-    let mut bytes = read_checked(storage, name, len, checksum)?.map_err(corrupt)?;
+    let mut bytes = read_object(storage, name, len, checksum)?;
     // All bytes are those that were written: there is no need to look at the checksum of the body, too,
     // which is among them.
     let header = frame::decode_header(&bytes).map_err(|e| corrupt(e.to_string()))?;
@@ -298,7 +298,7 @@ pub fn verify_newest_first(
     log: &LogView,
 ) -> Result<Vec<(SlotNumber, Verification)>> {
     let mut verified = Vec::new();
-    for (slot, manifest) in log.manifests_newest_first() {
+    for (slot, manifest) in log.manifests_on_line() {
         let verification = verify(storage, manifest)?;
         let is_whole = verification == Verification::Whole;
         verified.push((slot, verification));
@@ -307,6 +307,21 @@ pub fn verify_newest_first(
         }
     }
     Ok(verified)
+}
+
+/// The bytes of an object that a manifest names, frame included.
+///
+/// # Errors
+///
+/// `Corrupt` if they are not those that were written; `Unavailable` if the storage does not answer.
+pub fn read_object(
+    storage: &dyn CheckpointStorage,
+    name: &str,
+    len: u64,
+    checksum: u64,
+) -> Result<Vec<u8>> {
+    read_checked(storage, name, len, checksum)?
+        .map_err(|reason| Error::corrupt(format!("the state object `{name}` is damaged: {reason}")))
 }
 
 /// The bytes of an object, or what is wrong with them.

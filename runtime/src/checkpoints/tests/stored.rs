@@ -140,6 +140,7 @@ impl<L: KeyedLogic<In = Rec<Keyed<u64>, Timed, Op>>> Stage<L> {
         let request = ClaimRequest {
             job: "job",
             fresh: false,
+            above: Generation(0),
             started_unix_ms: 0,
         };
         let claimed = claim(storage, &request, &mut new_claimant());

@@ -139,6 +139,7 @@ fn what_an_old_run_commits_while_a_new_one_falls_back_is_taken_back() {
         let chosen = ChosenCheckpoint {
             slot: SlotNumber(2),
             epoch: Epoch(2),
+            kept: Epoch(2),
             skipped: Vec::new(),
             take_back: Vec::new(),
         };
@@ -166,6 +167,7 @@ impl Beside {
         let request = ClaimRequest {
             job: "job",
             fresh: false,
+            above: Generation(0),
             started_unix_ms: 0,
         };
         let claimed = claim(storage, &request, &mut new_claimant());
@@ -188,6 +190,7 @@ impl Transactional for Beside {
             place: "out".to_owned(),
             visible: 1,
             newest_epoch: Some(Epoch(1)),
+            newest_generation: None,
         })
     }
 

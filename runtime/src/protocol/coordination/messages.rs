@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation, KeyGroupCount};
-use crate::protocol::{Acknowledgement, CheckpointCost, Control, Manifest, Report, StoredPlan};
+use crate::protocol::{
+    Acknowledgement, CheckpointCost, Control, Manifest, Origin, Report, StoredPlan,
+};
 
 /// What a run is, as its manifests say it.
 #[derive(Clone, Debug)]
@@ -25,6 +29,8 @@ pub struct RunFacts {
     pub first_epoch: Epoch,
     /// The checkpoint that the run began from.
     pub restored_from: Option<Epoch>,
+    /// The restores that this checkpoint descends from.
+    pub origins: Vec<Origin>,
     /// The pause behind a failed checkpoint, for each failure in a row.
     pub failure_pause: Duration,
 }
@@ -51,6 +57,22 @@ pub enum Heard {
     Stop,
     /// Somebody wants a checkpoint now.
     CheckpointAsked(Asker),
+    /// Somebody wants a savepoint now.
+    SavepointAsked(Asker),
+    /// The job is to stop, and its last checkpoint is wanted as a savepoint, too.
+    StopWithSavepoint(Asker, Drain),
+    /// What came of an [`Action::Copy`].
+    Copied(Asker, Result<()>),
+}
+
+/// What becomes of open windows and timers when a job stops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Drain {
+    /// They wait for the next run: nothing fires that was not due.
+    #[default]
+    No,
+    /// They fire, as at the end of the input. The job is finished then.
+    Yes,
 }
 
 /// What came of a publication.
@@ -74,10 +96,13 @@ pub enum Action {
     Send(Control),
     /// Publish this manifest, and report the outcome. There is never more than one under way.
     Publish(Box<Manifest>),
+    /// Copy what this manifest names to the place that was asked for, publish the manifest there, and report the
+    /// outcome. Until then nothing that it names is deleted.
+    Copy(Asker, Box<Manifest>),
     /// See whether another run has taken over, and report it. There is never more than one look under way.
     LookAtLog,
     /// Tell somebody who asked for a checkpoint what became of it: complete with its output
-    /// visible, or failed.
+    /// visible, or failed; or for a savepoint: it is there, or failed.
     Answer(Asker, Result<Epoch>),
     /// End the run with this error.
     Fail(Error),
@@ -103,5 +128,17 @@ pub enum Notice {
         reason: String,
         /// What it cost, as far as subtasks have answered.
         cost: Box<CheckpointCost>,
+    },
+    /// A savepoint is complete.
+    SavepointCompleted {
+        /// Its epoch.
+        epoch: Epoch,
+    },
+    /// A savepoint failed; the job goes on.
+    SavepointFailed {
+        /// Its epoch.
+        epoch: Epoch,
+        /// Why.
+        reason: String,
     },
 }

@@ -28,22 +28,28 @@ impl Coordination {
             pending: pending.unwrap_or_else(|| PendingCheckpoint::new(epoch, now, [])),
             since: now,
         });
+        let manifest = self.manifest_of(epoch, snapshots);
+        self.actions.push(Action::Publish(Box::new(manifest)));
+    }
+
+    /// What the answers for an epoch make, as a checkpoint.
+    pub(super) fn manifest_of(&self, epoch: Epoch, snapshots: Vec<SubtaskSnapshot>) -> Manifest {
         let run = &self.run;
-        let manifest = Manifest {
+        Manifest {
             job: run.job.clone(),
             generation: run.generation,
             nonce: run.nonce,
             epoch,
             kind: CheckpointKind::Checkpoint,
-            finished: self.last == Some(epoch) && self.unfinished_sources.is_empty(),
+            finished: self.last == Some(epoch) && self.has_read_all(),
             worker_count: run.worker_count as u32,
             key_groups: run.key_groups,
             // Whoever publishes it has a calendar.
             written_unix_ms: 0,
             plan: run.plan.clone(),
             snapshots,
-        };
-        self.actions.push(Action::Publish(Box::new(manifest)));
+            origins: run.origins.clone(),
+        }
     }
 
     /// A publication cannot be given up, since its manifest may be durable. If it hangs, so would
@@ -105,6 +111,9 @@ impl Coordination {
         }
         if let Some(permit) = CommitPermit::of_published(manifest) {
             self.actions.push(Action::Send(Control::Complete(permit)));
+        }
+        if self.last == Some(epoch) {
+            self.copy_last(manifest);
         }
     }
 }

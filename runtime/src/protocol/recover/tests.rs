@@ -133,6 +133,7 @@ fn the_newest_whole_checkpoint_is_restored() {
         ChosenCheckpoint {
             slot: SlotNumber(3),
             epoch: Epoch(3),
+            kept: Epoch(3),
             skipped: vec![],
             take_back: vec![]
         }

@@ -14,6 +14,8 @@ struct Case {
     generation: u64,
     open: Vec<Epoch>,
     damaged: BTreeSet<SlotNumber>,
+    pinned: BTreeSet<String>,
+    ended_with: Option<SlotNumber>,
     left: BTreeSet<SlotNumber>,
 }
 
@@ -27,6 +29,8 @@ impl Default for Case {
             generation: 1,
             open: Vec::new(),
             damaged: BTreeSet::new(),
+            pinned: BTreeSet::new(),
+            ended_with: None,
             left: BTreeSet::new(),
         }
     }
@@ -72,6 +76,8 @@ fn check(case: Case, slots: &[u64], objects: &[&str]) {
         generation: Generation(case.generation),
         open_epochs: &case.open,
         damaged: &case.damaged,
+        pinned: &case.pinned,
+        ended_with: case.ended_with,
         left: &case.left,
     });
     let expected: Vec<SlotNumber> = slots.iter().copied().map(SlotNumber).collect();
@@ -396,4 +402,43 @@ fn a_manifest_whose_deletion_is_in_doubt_stays_with_what_it_names() {
         &[2],
         &["g1e2"],
     );
+}
+
+/// Nothing holds what a savepoint is copied from but the savepoint.
+#[test]
+fn what_a_savepoint_is_copied_from_stays_until_it_is_copied() {
+    let case = || Case {
+        log: log_of([claim(1), manifest(1, 1), manifest(1, 3)]),
+        objects: vec![object(1, 1), object(1, 2)],
+        ..Case::default()
+    };
+    check(case(), &[1], &["g1e1", "g1e2"]);
+    let copied = Case {
+        pinned: BTreeSet::from(["g1e2".to_owned()]),
+        ..case()
+    };
+    check(copied, &[1], &["g1e1"]);
+}
+
+/// The run of the last checkpoint died before it cleaned up, and no later run ever publishes anything.
+#[test]
+fn what_a_job_that_has_ended_left_is_deleted_by_a_later_run() {
+    let case = || Case {
+        log: log_of([claim(1), manifest(1, 1), manifest(1, 2), claim(2)]),
+        objects: vec![object(1, 1), object(1, 3)],
+        generation: 2,
+        phase: Phase::Over,
+        ..Case::default()
+    };
+    check(case(), &[], &[]);
+    let ended = Case {
+        ended_with: Some(SlotNumber(2)),
+        ..case()
+    };
+    check(ended, &[1], &["g1e1", "g1e3"]);
+    let fell_back = Case {
+        ended_with: Some(SlotNumber(1)),
+        ..case()
+    };
+    check(fell_back, &[], &[]);
 }

@@ -7,6 +7,23 @@ use std::path::{Path, PathBuf};
 
 use crate::storage::{Disk, DiskFile};
 
+/// A path without links, as far as it leads to something that is there.
+pub(crate) fn real_dir(path: &Path) -> PathBuf {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let there = whole
+        .ancestors()
+        .find_map(|dir| Some((dir, fs::canonicalize(dir).ok()?)));
+    let Some((dir, real)) = there else {
+        return whole;
+    };
+    let rest = whole.strip_prefix(dir).unwrap_or(Path::new(""));
+    if rest.as_os_str().is_empty() {
+        real
+    } else {
+        real.join(rest)
+    }
+}
+
 /// The file system of this machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;

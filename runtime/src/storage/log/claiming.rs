@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::codec::encode_claim;
 use super::{LogWriter, create_slot, list_slots, list_state, read_log};
 use crate::error::{Error, Result};
-use crate::ids::Epoch;
+use crate::ids::{Epoch, Generation};
 use crate::protocol::{Claim, Claimant, Occupant, SlotAuthor, SlotRole, claim_counts, may_claim};
 use crate::storage::nonce::fresh_nonce;
 use crate::storage::objects::CheckpointStorage;
@@ -30,6 +30,8 @@ pub struct ClaimRequest<'a> {
     pub job: &'a str,
     /// Whether the run starts anew (`--fresh`).
     pub fresh: bool,
+    /// The generation must be later than this one, which has left output or a checkpoint elsewhere.
+    pub above: Generation,
     /// The time, for people.
     pub started_unix_ms: u64,
 }
@@ -53,6 +55,7 @@ pub fn claim(
     let ClaimRequest {
         job,
         fresh,
+        above,
         started_unix_ms,
     } = *request;
     for _ in 0..MAX_CLAIM_ATTEMPTS {
@@ -63,7 +66,7 @@ pub fn claim(
         let (known_epoch, next_epoch) = (log.known_epoch(&objects), log.next_epoch(&objects));
         let claim = Claim {
             job: job.to_owned(),
-            generation: log.next_generation(),
+            generation: log.next_generation().max(above.next()),
             nonce: claimant.next_nonce(),
             known_epoch,
             fresh,

@@ -1,8 +1,12 @@
 //! The bytes of a slot: a frame around a claim or a manifest.
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::protocol::{Claim, Manifest, SlotAuthor, SlotContent, SlotRole};
+use crate::ids::{Epoch, Generation, KeyGroupCount};
+use crate::protocol::{
+    CheckpointKind, Claim, Manifest, SlotAuthor, SlotContent, SlotRole, StoredPlan, SubtaskSnapshot,
+};
 use crate::storage::frame::{self, FrameError, FrameHeader, FrameKind};
 
 /// The bytes of a slot that holds a claim.
@@ -57,11 +61,12 @@ pub fn decode_slot(bytes: &[u8]) -> SlotContent {
     let content = match header.kind {
         FrameKind::Claim => decode_body(body).map(SlotContent::Claim),
         FrameKind::Manifest => {
-            decode_body(body).map(|manifest| SlotContent::Manifest(Box::new(manifest)))
+            decode_manifest(bytes, body).map(|manifest| SlotContent::Manifest(Box::new(manifest)))
         }
-        kind @ (FrameKind::Snapshot | FrameKind::History) => {
-            Err(FrameError::OtherKind(kind).to_string())
-        }
+        other @ (FrameKind::Snapshot
+        | FrameKind::History
+        | FrameKind::Request
+        | FrameKind::Reply) => Err(FrameError::OtherKind(other).to_string()),
     };
     match content {
         Ok(content) if author == content_author(&content) => content,
@@ -80,7 +85,9 @@ fn slot_author(header: &FrameHeader) -> Option<SlotAuthor> {
     let role = match header.kind {
         FrameKind::Claim => SlotRole::Claim,
         FrameKind::Manifest => SlotRole::Manifest,
-        FrameKind::Snapshot | FrameKind::History => return None,
+        FrameKind::Snapshot | FrameKind::History | FrameKind::Request | FrameKind::Reply => {
+            return None;
+        }
     };
     Some(SlotAuthor {
         generation: header.generation,
@@ -105,6 +112,49 @@ fn content_author(content: &SlotContent) -> Option<SlotAuthor> {
             role: SlotRole::Manifest,
         }),
         SlotContent::Damaged { .. } | SlotContent::OtherVersion { .. } => None,
+    }
+}
+
+/// The body of a manifest of any version that there has been.
+fn decode_manifest(frame: &[u8], body: &[u8]) -> Result<Manifest, String> {
+    match frame::version_of(frame) {
+        Some(1) => decode_body::<ManifestV1>(body).map(ManifestV1::into_manifest),
+        _ => decode_body(body),
+    }
+}
+
+/// A manifest as version 1 had it.
+#[derive(Deserialize)]
+struct ManifestV1 {
+    job: String,
+    generation: Generation,
+    nonce: u64,
+    epoch: Epoch,
+    kind: CheckpointKind,
+    finished: bool,
+    worker_count: u32,
+    key_groups: KeyGroupCount,
+    written_unix_ms: u64,
+    plan: StoredPlan,
+    snapshots: Vec<SubtaskSnapshot>,
+}
+
+impl ManifestV1 {
+    fn into_manifest(self) -> Manifest {
+        Manifest {
+            job: self.job,
+            generation: self.generation,
+            nonce: self.nonce,
+            epoch: self.epoch,
+            kind: self.kind,
+            finished: self.finished,
+            worker_count: self.worker_count,
+            key_groups: self.key_groups,
+            written_unix_ms: self.written_unix_ms,
+            plan: self.plan,
+            snapshots: self.snapshots,
+            origins: Vec::new(),
+        }
     }
 }
 

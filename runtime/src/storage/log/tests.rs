@@ -11,6 +11,7 @@ use crate::storage::MemoryStorage;
 const REQUEST: ClaimRequest<'_> = ClaimRequest {
     job: "job",
     fresh: false,
+    above: Generation(0),
     started_unix_ms: 0,
 };
 

@@ -39,10 +39,14 @@ impl Transactional for FileOutput {
     fn inspect(&self, context: &SinkContext) -> Result<OutputFacts> {
         let place = self.place(context)?;
         let visible = place.visible()?;
+        let staged = place.list(&place.staging())?;
+        let generations = visible.iter().map(|file| file.part.generation);
+        let generations = generations.chain(staged.iter().filter_map(|name| staged_by(name)));
         Ok(OutputFacts {
             place: place.dir.display().to_string(),
             visible: visible.len(),
             newest_epoch: visible.iter().map(|file| file.last).max(),
+            newest_generation: generations.max(),
         })
     }
 
@@ -228,8 +232,9 @@ fn cut_short(path: &Path, expected: u64, found: u64) -> Error {
 
 fn lost(place: &Place, file: Finished) -> Error {
     Error::corrupt(format!(
-        "{} is lost: a checkpoint names it, but it is neither visible nor staged as {}; if it was moved away after \
-         it had become visible, put it back until the job has started",
+        "{} is lost: a checkpoint names it, but it is neither visible nor staged as {}. If it was moved away after \
+         it had become visible, put it back until the job has started; if the job has moved to another place, copy the \
+         output directory there, with `.flowdsl` in it",
         place.visible_path(file).display(),
         place.staged_path(file.part).display()
     ))

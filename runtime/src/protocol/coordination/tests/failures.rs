@@ -1,6 +1,7 @@
 //! Checkpoints and publications that fail or hang.
 
 use super::play::*;
+use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::ids::Generation;
 use crate::protocol::coordination::*;

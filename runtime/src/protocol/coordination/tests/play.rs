@@ -77,6 +77,7 @@ impl Play {
             key_groups: KeyGroupCount::DEFAULT,
             first_epoch: Epoch(5),
             restored_from,
+            origins: Vec::new(),
             failure_pause: S,
         };
         Self {
@@ -201,6 +202,7 @@ fn word(action: &Action) -> String {
         Action::Send(Control::Trigger { closes, then }) => match then {
             AfterBarrier::ReadOn => format!("trigger {closes}"),
             AfterBarrier::Rest => format!("trigger {closes} as the last"),
+            AfterBarrier::RestAtEndOfTime => format!("trigger {closes} as the last, draining"),
         },
         Action::Send(Control::Abort(epoch)) => format!("abort {epoch}"),
         Action::Send(Control::Complete(permit)) => format!("permit {}", permit.epoch()),
@@ -209,6 +211,7 @@ fn word(action: &Action) -> String {
             format!("publish {} as finished", manifest.epoch)
         }
         Action::Publish(manifest) => format!("publish {}", manifest.epoch),
+        Action::Copy(Asker(asker), manifest) => format!("copy {} for {asker}", manifest.epoch),
         Action::LookAtLog => unreachable!("it is counted"),
         Action::Answer(Asker(asker), Ok(epoch)) => format!("tell {asker} {epoch}"),
         Action::Answer(Asker(asker), Err(_)) => format!("tell {asker} it failed"),
@@ -217,6 +220,8 @@ fn word(action: &Action) -> String {
             format!("{epoch} took {:?}", cost.took)
         }
         Action::Tell(Notice::Failed { epoch, .. }) => format!("{epoch} failed"),
+        Action::Tell(Notice::SavepointCompleted { epoch }) => format!("savepoint {epoch}"),
+        Action::Tell(Notice::SavepointFailed { epoch, .. }) => format!("savepoint {epoch} failed"),
     }
 }
 
