@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use flowdsl::ErrorKind;
+use flowdsl::checkpoints::Checkpoints;
 use flowdsl::prelude::*;
 use flowdsl::testing::Harness;
+use flowdsl::{ErrorKind, RestoreFrom};
+use flowdsl_tests::backends::backends;
 use flowdsl_tests::s3::{Operation, S3};
 
 use crate::small::Small;
@@ -111,4 +113,60 @@ fn a_checkpoint_costs_the_requests_that_the_documentation_names() {
         deletions <= 4 * 12,
         "{deletions} deletions: slots and objects"
     );
+}
+
+/// Taken under load, copied to the store, and begun from with other workers, another backend and in the store.
+#[test]
+fn a_savepoint_in_s3_is_begun_from_with_other_workers_and_backends() {
+    for backend in backends() {
+        let s3 = S3::start();
+        let mut small = Small::new(3, 4);
+        small.start();
+        small.next_part().expect("no fault");
+        small.push();
+        small
+            .harness
+            .savepoint(s3.location("saved"))
+            .expect("no fault");
+        small.next_part().expect("no fault");
+        small.harness.crash();
+        small.options.worker_count = 2;
+        small.options.backend = backend;
+        small.options.checkpoint_dir = Some(s3.location("moved"));
+        small.options.restore_from = Some(RestoreFrom::place(s3.location("saved")));
+        small.start();
+        small.next_part().expect("no fault");
+        small.push();
+        small.harness.crash();
+        small.check_visible();
+        small.start();
+        small.finish().expect("no fault");
+        small.check_complete();
+    }
+}
+
+/// Whatever fails: a savepoint is whole, or there is none; the job goes on, and what failed leaves nothing behind.
+#[test]
+fn savepoints_on_a_server_that_fails_at_random_are_whole_or_not_there() {
+    let mut taken = 0;
+    for seed in 0..6 {
+        let s3 = S3::start();
+        let mut small = Small::new(2, 4);
+        small.start();
+        small.next_part().expect("the disk is memory");
+        s3.wire().fail_at_random(seed, 60);
+        let saved = small.harness.savepoint(s3.location("saved"));
+        s3.wire().heal();
+        let found = Checkpoints::open(&s3.location("saved"));
+        let newest = found.as_ref().ok().and_then(|found| found.newest().ok());
+        taken += usize::from(saved.is_ok());
+        assert!(newest.is_some() || saved.is_err(), "seed {seed}");
+        // The answer to its publication may have been lost, and then the requests by which it is removed.
+        if let Some(savepoint) = newest {
+            assert_eq!(savepoint.verify().expect("no fault"), [], "seed {seed}");
+        }
+        small.finish().expect("the job goes on");
+        small.check_complete();
+    }
+    println!("{taken} of 6 savepoints were taken");
 }

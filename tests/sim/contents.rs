@@ -32,6 +32,12 @@ pub(crate) fn check(
     output_is(manifest, output, &read)
 }
 
+/// Invariant 5 of a manifest, whatever is visible: it may be an older one than the output.
+pub(crate) fn is_of_its_records(manifest: &Manifest, scenario: &Scenario, store: &Store) -> Check {
+    let read = records_before(manifest, scenario)?;
+    state_is(manifest, scenario, store, &read)
+}
+
 fn refs_of<'a>(manifest: &'a Manifest, stage: &str) -> impl Iterator<Item = &'a SnapshotRef> {
     let snapshots = manifest.snapshots.iter();
     snapshots

@@ -28,6 +28,7 @@ mod oracle;
 mod output;
 mod process;
 mod request;
+mod restores;
 mod rng;
 mod scenario;
 mod seeds;

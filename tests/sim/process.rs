@@ -24,6 +24,7 @@ use crate::fiber::{Fiber, ask};
 use crate::kernel::Kernel;
 use crate::machine::Local;
 use crate::request::{Act, Answer, Request, Task, Told};
+use crate::restores::Saved;
 use crate::scenario::Scenario;
 use crate::subtask::{Effect, Outcome, Thread};
 
@@ -42,6 +43,8 @@ pub(crate) struct Process {
     pub(crate) claimant: Rc<RefCell<Claimant>>,
     /// It has come so far that a failure may be followed by another attempt.
     pub(crate) has_begun: bool,
+    /// Savepoints that nobody has looked at.
+    pub(crate) saved: Vec<Saved>,
     scenario: Rc<Scenario>,
     fibers: Vec<FiberSlot>,
     job: Option<Running>,
@@ -85,6 +88,7 @@ impl Process {
         Self {
             claimant,
             has_begun: false,
+            saved: Vec::new(),
             id,
             life: Life::Recovering,
             sleeps_until: Duration::ZERO,
@@ -189,6 +193,7 @@ impl Process {
             Told::Recovered(Err(error)) => self.fail(error, kernel),
             Told::Published(manifest, outcome) => self.told_published(manifest, outcome, kernel),
             Told::LookedAtLog(found) => self.told_of_log(found, kernel),
+            Told::Copied(asker, saved) => self.told_copied(asker, *saved, kernel),
             Told::Outcome(operator, outcome) => {
                 debug_assert_ne!(fiber, MAIN, "operators have their work done by workers");
                 if let Outcome::Compacted { result, .. } = &outcome {
@@ -262,7 +267,8 @@ impl Process {
             (generation, nonce),
         );
         // Each worker has one for snapshots, one for commits and one for compactions.
-        for _ in 0..3 * self.worker_count {
+        // And there is one that copies savepoints.
+        for _ in 0..=3 * self.worker_count {
             self.fibers.push(FiberSlot::new(None));
         }
         let n = operators.len();
@@ -305,8 +311,9 @@ impl Process {
                 Action::Send(control) => self.send(&control, kernel),
                 Action::Publish(manifest) => self.publish(manifest, kernel),
                 Action::LookAtLog => self.look_at_log(),
-                Action::Answer(..) => {}
-                Action::Copy(..) => unreachable!("nobody asks for a savepoint"),
+                Action::Answer(asker, _) => self.unpin(asker),
+                Action::Keep(asker, manifest) => self.pin(asker, manifest),
+                Action::Copy(asker, manifest) => self.copy(asker, manifest, kernel),
                 Action::Fail(error) => {
                     self.fail(error, kernel);
                     return;

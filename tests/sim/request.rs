@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use flowdsl_runtime::error::{Error, Result};
-use flowdsl_runtime::protocol::Manifest;
+use flowdsl_runtime::protocol::{Asker, Manifest};
+
+use crate::restores::Saved;
 use flowdsl_runtime::storage::Creation;
 use flowdsl_runtime::storage::log::Publication;
 
@@ -76,6 +78,8 @@ pub(crate) enum Told {
     Recovered(Result<(Rc<Recovered>, Rc<RefCell<Publisher>>)>),
     Published(Box<Manifest>, Result<Publication>),
     LookedAtLog(Result<()>),
+    /// What a savepoint is made of was read, or could not be.
+    Copied(Asker, Box<Saved>),
     /// The outcome of a task, for the operator at this position.
     Outcome(usize, Outcome),
 }

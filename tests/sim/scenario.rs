@@ -80,6 +80,10 @@ pub(crate) struct Faults {
     pub(crate) twice: u64,
     /// The machine loses power.
     pub(crate) power: u64,
+    /// Somebody asks a process for a savepoint.
+    pub(crate) savepoint: u64,
+    /// Before a process starts, an older checkpoint or a savepoint is restored.
+    pub(crate) restore: u64,
     /// A byte of the newest checkpoint goes bad when a process has died or sleeps.
     pub(crate) damage: u64,
 }
@@ -129,6 +133,16 @@ impl Scenario {
         }
     }
 
+    /// The same, with savepoints and restores. What one seed chooses without them stays as it was.
+    pub(crate) fn with_restores(mut self, seed: u64) -> Self {
+        let mut rng = Rng::new(!seed);
+        if rng.below(2) == 0 {
+            self.faults.savepoint = rng.pick(&[300, 1_000]);
+            self.faults.restore = rng.pick(&[0, 150, 400]);
+        }
+        self
+    }
+
     /// Whether nothing goes wrong at this time.
     pub(crate) fn is_calm(&self, now: Duration) -> bool {
         let spell = (now.as_micros() / self.spell.as_micros()) % 64;
@@ -159,6 +173,8 @@ impl Faults {
             twice: rng.pick(&[0, 0, 100, 400]),
             power: rng.pick(&[0, 500, 1_000]),
             damage: rng.pick(&[0, 0, 200, 600]),
+            savepoint: 0,
+            restore: 0,
         }
     }
 }

@@ -11,9 +11,10 @@ use std::time::Duration;
 use flowdsl_runtime::error::ErrorKind;
 use flowdsl_runtime::job::Environment;
 use flowdsl_runtime::job::internals::{Publisher, plan_nonces, recover};
+use flowdsl_runtime::protocol::Manifest;
 use flowdsl_runtime::settings::Options;
 use flowdsl_runtime::storage::log::new_claimant;
-use flowdsl_runtime::storage::{CheckpointStorage, FaultyDisk};
+use flowdsl_runtime::storage::{CheckpointStorage, FaultyDisk, MemoryStorage};
 
 use crate::build::{JOB, blueprint};
 use crate::event::{Event, Inside, ProcessId};
@@ -25,6 +26,7 @@ use crate::oracle::{Check, Oracle};
 use crate::output::Output;
 use crate::process::{Life, Process};
 use crate::request::{Answer, Request, Told};
+use crate::restores::try_restore;
 use crate::scenario::{Place, Scenario};
 use crate::storage::SimStorage;
 use crate::store::Store;
@@ -45,6 +47,8 @@ pub(crate) struct World {
     pub(crate) processes: Vec<Process>,
     pub(crate) operations: Operations,
     pub(crate) machine: Option<Machine>,
+    /// Savepoints, with what they name.
+    pub(crate) savepoints: Vec<(Box<Manifest>, MemoryStorage)>,
     starts_planned: usize,
     phase: Phase,
     pub(crate) events: u64,
@@ -70,7 +74,7 @@ impl World {
     pub(crate) fn new(seed: u64, traced: bool) -> Self {
         let mut kernel = Kernel::new(seed, traced);
         plan_nonces(kernel.rng.next());
-        let scenario = Rc::new(Scenario::new(&mut kernel.rng));
+        let scenario = Rc::new(Scenario::new(&mut kernel.rng).with_restores(seed));
         kernel.note(|| format!("{scenario:?}"));
         let (store, machine) = match scenario.place {
             Place::Objects => (Store::Objects(BTreeMap::new()), None),
@@ -89,6 +93,7 @@ impl World {
             processes: Vec::new(),
             operations: Operations::default(),
             machine,
+            savepoints: Vec::new(),
             starts_planned: 0,
             phase: Phase::Working,
             events: 0,
@@ -179,8 +184,15 @@ impl World {
             let wait = self.kernel.rng.millis(0, 1_500);
             self.plan_start(wait);
         }
+        let restores = match former {
+            None => self.restores(),
+            Some(_) => None,
+        };
         let claims = Rc::clone(&claimant);
         let body = move || {
+            if let Some(from) = restores {
+                try_restore(from);
+            }
             let storage: Arc<dyn CheckpointStorage> = Arc::new(SimStorage);
             let options = Options {
                 key_groups: scenario.key_groups,
@@ -218,6 +230,7 @@ impl World {
         // What fails before the first attempt has begun ends the process.
         process.has_begun = former.is_some();
         self.processes.push(process);
+        self.may_ask_for_savepoints(id);
         self.after_process(id)
     }
 
@@ -234,6 +247,9 @@ impl World {
     pub(crate) fn after_process(&mut self, id: ProcessId) -> Check {
         while let Some((fiber, task)) = self.processes[id.0].next_to_work() {
             self.resume(id, fiber, task)?;
+        }
+        for saved in mem::take(&mut self.processes[id.0].saved) {
+            self.saved(id, saved)?;
         }
         let process = &mut self.processes[id.0];
         if process.is_finished() {

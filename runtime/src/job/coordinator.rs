@@ -264,10 +264,9 @@ impl Coordinator<'_> {
                 publisher.publish(manifest);
             }
             Action::LookAtLog => publisher.look(),
+            Action::Keep(asker, manifest) => publisher.pin(asker, &manifest),
             Action::Copy(asker, mut manifest) => {
                 manifest.written_unix_ms = self.clock.unix_millis();
-                // Before anything is published that its objects would have to stay for no more.
-                publisher.pin(asker, &manifest);
                 self.desk.copy(asker, manifest);
             }
             Action::Answer(asker, outcome) => {

@@ -10,12 +10,15 @@ use std::sync::atomic::AtomicBool;
 
 use super::publisher::PublisherParts;
 use super::recovery::{self, Beginning};
+use super::restoring::{Found, Restoration, Sought};
 use super::start::{Environment, Versions};
 use crate::dataflow::{Blueprint, Restored};
 use crate::error::Result;
 use crate::ids::{Epoch, KeyGroupCount, WorkerIndex};
-use crate::protocol::{Claimant, Keep, Origin, Phase, SlotNumber, SnapshotRef};
-use crate::settings::Options;
+use crate::protocol::{
+    Asker, Claimant, Keep, Manifest, Origin, Phase, SlotNumber, SnapshotRef, objects_of,
+};
+use crate::settings::{Options, RestoreFrom};
 pub use crate::state::ChainLimits;
 use crate::state::{
     self, Compacted, CompactionOrder, Former, KeyedLogic, Share, SnapshotScope, StateStore,
@@ -76,6 +79,34 @@ pub fn recover(
     Ok((recovered.writer, begins))
 }
 
+/// Makes a checkpoint the one that the next run begins from: an older one of the log, or a savepoint at hand.
+pub fn restore(
+    job: &str,
+    storage: Arc<dyn CheckpointStorage>,
+    from: RestoredFrom,
+) -> Result<Restoration> {
+    let (wanted, found) = match from {
+        RestoredFrom::Own(epoch) => (RestoreFrom::own(epoch), None),
+        RestoredFrom::Savepoint(storage, manifest) => {
+            let manifest = *manifest;
+            (
+                RestoreFrom::place("a savepoint"),
+                Some(Found { storage, manifest }),
+            )
+        }
+    };
+    Sought::at_hand(&wanted, found).bring_in(job, storage, 0)
+}
+
+/// What is restored.
+#[derive(Clone, Debug)]
+pub enum RestoredFrom {
+    /// An older checkpoint of the log.
+    Own(Epoch),
+    /// A savepoint, and where its objects are.
+    Savepoint(Arc<dyn CheckpointStorage>, Box<Manifest>),
+}
+
 /// What the publisher's thread works with.
 pub struct Publisher(PublisherParts);
 
@@ -96,6 +127,17 @@ impl Publisher {
     /// The log.
     pub fn writer(&mut self) -> &mut LogWriter {
         &mut self.0.writer
+    }
+
+    /// Keeps what a savepoint is copied from.
+    pub fn pin(&mut self, asker: Asker, manifest: &Manifest) {
+        let names = objects_of(manifest).map(str::to_owned).collect();
+        self.0.pinned.insert(asker, names);
+    }
+
+    /// It need not stay any more.
+    pub fn unpin(&mut self, asker: Asker) {
+        self.0.pinned.remove(&asker);
     }
 
     /// Deletes what need not stay.

@@ -11,18 +11,15 @@ use std::sync::Arc;
 use self::sinks::{SinkEnd, facts_of, inline, outputs_of, restore_sinks, sink_facts};
 use super::restoring::{Found, Sought};
 use super::start::{Environment, Versions};
-use crate::connector::{
-    Committable, OutputFacts, SinkContext, SinkSnapshot, SourceSnapshot, SplitProgress,
-    Transactional,
-};
+use crate::connector::{OutputFacts, SinkContext, SourceSnapshot, SplitProgress, Transactional};
 use crate::dataflow::{Blueprint, Restored, former_ids};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation, KeyGroupCount, StageId, WorkerIndex};
 use crate::protocol::{
-    ChosenCheckpoint, Claimant, CleanupPlan, CommitPermit, Insist, Keep, Location, LogView,
-    Manifest, Origin, PlanDiff, RecoveryDecision, RecoveryFacts, RecoveryOptions, RestorePlan,
-    SinkFacts, SlotNumber, SnapshotRef, StageChange, StageKind, Verification, VersionRules,
-    choose_checkpoint, may_restore, rename_stages,
+    ChosenCheckpoint, Claimant, CleanupPlan, Insist, Keep, LogView, Manifest, Origin, PlanDiff,
+    RecoveryDecision, RecoveryFacts, RecoveryOptions, RestorePlan, SinkFacts, SlotNumber,
+    StageChange, StageKind, Verification, VersionRules, choose_checkpoint, may_restore,
+    rename_stages,
 };
 use crate::settings::Options;
 use crate::storage::log::{ClaimRequest, Claimed, LogWriter, claim, is_unclaimed};
@@ -128,7 +125,7 @@ pub(super) fn recover(
             let damaged = verified.iter().filter_map(|(slot, verification)| {
                 matches!(verification, Verification::Damaged { .. }).then_some(*slot)
             });
-            let recovered = begin.from_checkpoint(writer, &sinks, &chosen)?;
+            let recovered = begin.begin_at(writer, &sinks, &chosen)?;
             Ok(Recovered {
                 first_epoch,
                 damaged: damaged.collect(),
@@ -239,7 +236,7 @@ impl Beginning<'_> {
     }
 
     /// Puts output into the state of a checkpoint, and reads where everybody stands.
-    fn from_checkpoint(
+    fn begin_at(
         &self,
         mut writer: LogWriter,
         sinks: &[SinkEnd],

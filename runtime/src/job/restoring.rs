@@ -38,8 +38,8 @@ struct Elsewhere {
 /// A checkpoint of another place.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
-    storage: Arc<dyn CheckpointStorage>,
-    manifest: Manifest,
+    pub(super) storage: Arc<dyn CheckpointStorage>,
+    pub(super) manifest: Manifest,
 }
 
 impl Sought {
@@ -214,7 +214,7 @@ impl Found {
         match export::remove(&*self.storage, &self.manifest) {
             Ok(()) => tracing::info!(place, "the savepoint that the job has claimed is deleted"),
             Err(error) => {
-                tracing::warn!(%error, place, "the savepoint that the job has claimed stays")
+                tracing::warn!(%error, place, "the savepoint that the job has claimed stays");
             }
         }
     }
@@ -308,28 +308,52 @@ pub fn restore_on(
         RestoreDecision::Import => sought.found()?.manifest.job.clone(),
         RestoreDecision::GoOn => return Err(Error::internal("a restore that insists goes on")),
     };
-    let now = crate::clock::Clock::system().unix_millis();
-    let request = ClaimRequest {
-        job: &job,
-        fresh: false,
-        above: sought.generation(),
-        started_unix_ms: now,
-    };
     let storage = own.open(disk, &limits)?;
-    let Claimed {
-        next_epoch,
-        mut writer,
-    } = claim(storage, &request, &mut new_claimant())?;
-    let slot = sought.apply(&mut writer, next_epoch, now)?;
-    let slot =
-        slot.ok_or_else(|| Error::internal("a restore that insists has published nothing"))?;
-    let manifest = manifest_in(writer.log(), slot)?;
-    let origin = manifest
-        .republished()
-        .ok_or_else(|| Error::internal("it has no origin"))?;
-    Ok(Restoration {
-        job,
-        from: origin.epoch,
-        epoch: manifest.epoch,
-    })
+    sought.bring_in(&job, storage, crate::clock::Clock::system().unix_millis())
+}
+
+impl Sought {
+    /// One that is at hand: the simulation has no places.
+    pub(super) fn at_hand(from: &RestoreFrom, found: Option<Found>) -> Self {
+        let elsewhere = found.map(|found| Elsewhere {
+            place: found.storage.place(),
+            found: Ok(found),
+        });
+        Self {
+            from: from.clone(),
+            elsewhere,
+            insist: Insist::Always,
+        }
+    }
+
+    /// Claims the log for nothing but this.
+    pub(super) fn bring_in(
+        &self,
+        job: &str,
+        storage: Arc<dyn CheckpointStorage>,
+        now: u64,
+    ) -> Result<Restoration> {
+        let request = ClaimRequest {
+            job,
+            fresh: false,
+            above: self.generation(),
+            started_unix_ms: now,
+        };
+        let Claimed {
+            next_epoch,
+            mut writer,
+        } = claim(storage, &request, &mut new_claimant())?;
+        let slot = self.apply(&mut writer, next_epoch, now)?;
+        let slot =
+            slot.ok_or_else(|| Error::internal("a restore that insists has published nothing"))?;
+        let manifest = manifest_in(writer.log(), slot)?;
+        let origin = manifest
+            .republished()
+            .ok_or_else(|| Error::internal("it has no origin"))?;
+        Ok(Restoration {
+            job: job.to_owned(),
+            from: origin.epoch,
+            epoch: manifest.epoch,
+        })
+    }
 }

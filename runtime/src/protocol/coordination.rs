@@ -191,7 +191,7 @@ impl Coordination {
 
     /// Whether everything is done, and the workers only have to end.
     pub fn is_over(&self) -> bool {
-        self.is_complete() && !self.savepoints.any_copying()
+        self.is_complete() && !self.savepoints.any_unfinished()
     }
 
     /// Whether the last checkpoint is complete, and its output visible.
@@ -263,7 +263,7 @@ impl Coordination {
             };
             match pending.judge(passed) {
                 Judgement::Complete(snapshots) if self.savepoints.is_of(epoch) => {
-                    self.copy_savepoint(epoch, &snapshots);
+                    self.keep_savepoint(epoch, &snapshots);
                 }
                 Judgement::Complete(snapshots) => {
                     // Checkpoints complete in the order of their epochs.
@@ -347,7 +347,9 @@ impl Coordination {
             not_before: self.not_before,
             in_flight: self.pending.len() + usize::from(self.publishing.is_some()),
             max_concurrent: self.settings.max_concurrent,
-            asked: self.askers.any_asked() || self.savepoints.any_asked(),
+            asked: self.askers.any_asked()
+                || self.savepoints.any_asked()
+                || self.savepoint_wants_checkpoint(),
             end: if self.last.is_some() {
                 EndOfJob::Opened
             } else if self.is_stopping() || self.unfinished_sources.is_empty() {

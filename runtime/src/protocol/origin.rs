@@ -95,6 +95,12 @@ impl Manifest {
         }
     }
 
+    /// Whether output of this epoch may have been taken back by one of the restores behind which it stands.
+    pub fn may_have_taken_back(&self, epoch: Epoch) -> bool {
+        let took_back = |origin: &Origin| origin.kept < epoch && epoch < origin.published_as;
+        self.origins.iter().any(took_back)
+    }
+
     /// Whether a checkpoint of this epoch, of the same log, was given up when an older one was restored: this
     /// manifest does not descend from it, and output of it may be gone.
     pub fn has_left_behind(&self, epoch: Epoch) -> bool {

@@ -69,7 +69,7 @@ pub fn judge_restore(
         } => RestoreDecision::Refuse(error.clone()),
         Wanted::Elsewhere {
             place,
-            found: Ok(_),
+            found: Ok(found),
         } => match newest {
             Some(newest) if insist == Insist::OnceOnly => {
                 let epoch = newest.epoch;
@@ -79,9 +79,33 @@ pub fn judge_restore(
                      away to go on from them, or give them up with the command `restore`"
                 )))
             }
+            Some(newest) if newest.may_have_taken_back(found.epoch) && is_of(log, found) => {
+                RestoreDecision::Refuse(Error::invalid(format!(
+                    "{place} cannot be restored here any more: output of epochs up to {} was taken back when an older \
+                     checkpoint was restored, and would be missing",
+                    found.epoch
+                )))
+            }
             Some(_) | None => RestoreDecision::Import,
         },
     }
+}
+
+/// Whether a run of this log, or of the one that it descends from, has written a checkpoint.
+fn is_of(log: &LogView, found: &Manifest) -> bool {
+    let run = (found.generation, found.nonce);
+    let claimed = log.slots.iter().any(|slot| match &slot.content {
+        SlotContent::Claim(claim) => (claim.generation, claim.nonce) == run,
+        SlotContent::Manifest(_)
+        | SlotContent::Damaged { .. }
+        | SlotContent::OtherVersion { .. } => false,
+    });
+    let newest = log.manifests_newest_first().next();
+    let origins = newest.map_or(&[][..], |(_, newest)| &newest.origins);
+    claimed
+        || origins
+            .iter()
+            .any(|origin| (origin.generation, origin.nonce) == run)
 }
 
 fn descends_from(newest: &Manifest, wanted: Wanted<'_>) -> bool {

@@ -25,6 +25,9 @@ use crate::storage::{
 /// Threads that copy at most: each holds an object in memory.
 const MOST_THREADS: usize = 4;
 
+/// Bytes below which objects are copied before other threads have begun.
+const WORTH_THREADS: u64 = 8 << 20;
+
 /// Where a savepoint's claim and its manifest stand.
 const CLAIM: SlotNumber = SlotNumber(0);
 const MANIFEST: SlotNumber = SlotNumber(1);
@@ -316,8 +319,12 @@ fn copy_objects(
         }
         Ok(())
     };
+    let bytes: u64 = objects.iter().map(|(_, (len, _))| len).sum();
+    if bytes < WORTH_THREADS {
+        return copy_some();
+    }
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = threads.clamp(2, MOST_THREADS).min(objects.len().max(1));
+    let threads = threads.clamp(2, MOST_THREADS);
     thread::scope(|scope| {
         // What no thread can be started for, this one does.
         let others: Vec<_> = (1..threads)

@@ -17,6 +17,9 @@ pub const MAGIC: [u8; 8] = *b"FLOWDSL\0";
 /// The length of a frame's header in bytes.
 pub const HEADER_LEN: usize = 64;
 
+/// The oldest version of any body that this build reads.
+const OLDEST_VERSION: u16 = 1;
+
 /// What the body of a frame is, each with its own version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
@@ -61,11 +64,6 @@ impl FrameKind {
             Self::Claim | Self::Snapshot | Self::History | Self::Request | Self::Reply => 1,
             Self::Manifest => 2,
         }
-    }
-
-    /// The oldest version that this build reads.
-    const fn oldest_version(self) -> u16 {
-        1
     }
 }
 
@@ -161,7 +159,7 @@ pub fn decode_header(bytes: &[u8]) -> Result<FrameHeader, FrameError> {
     let code = u16::from_le_bytes([header[8], header[9]]);
     let version = u16::from_le_bytes([header[10], header[11]]);
     let kind = FrameKind::ALL.into_iter().find(|kind| {
-        let readable = kind.oldest_version()..=kind.version();
+        let readable = OLDEST_VERSION..=kind.version();
         kind.code() == code && readable.contains(&version)
     });
     let kind = kind.ok_or(FrameError::UnknownVersion {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use flowdsl_runtime::Result;
 use flowdsl_runtime::error::ErrorKind;
-use flowdsl_runtime::protocol::{Heard, Manifest, PublicationOutcome};
+use flowdsl_runtime::protocol::{Asker, Heard, Manifest, PublicationOutcome};
 use flowdsl_runtime::storage::log::Publication;
 
 use super::{MAIN, Process};
@@ -12,6 +12,7 @@ use crate::event::{Event, Inside};
 use crate::fiber::ask;
 use crate::kernel::Kernel;
 use crate::request::{Request, Told};
+use crate::restores::Saved;
 
 impl Process {
     pub(super) fn publish(&mut self, manifest: Box<Manifest>, kernel: &mut Kernel) {
@@ -38,6 +39,39 @@ impl Process {
             let found = publisher.borrow_mut().writer().check_not_overtaken();
             ask(Request::Tell(Told::LookedAtLog(found)));
         }));
+    }
+
+    pub(super) fn pin(&mut self, asker: Asker, manifest: Box<Manifest>) {
+        let Some(job) = &self.job else { return };
+        let publisher = Rc::clone(&job.publisher);
+        self.fibers[MAIN].tasks.push_back(Box::new(move || {
+            publisher.borrow_mut().pin(asker, &manifest);
+        }));
+    }
+
+    /// Copies a savepoint.
+    pub(super) fn copy(&mut self, asker: Asker, manifest: Box<Manifest>, kernel: &mut Kernel) {
+        let id = self.id;
+        kernel.note(|| format!("{id} copies epoch {}", manifest.epoch));
+        let last = self.fibers.len() - 1;
+        self.fibers[last].tasks.push_back(Box::new(move || {
+            let saved = Box::new(Saved::read(manifest));
+            ask(Request::Tell(Told::Copied(asker, saved)));
+        }));
+    }
+
+    pub(super) fn unpin(&mut self, asker: Asker) {
+        let Some(job) = &self.job else { return };
+        let publisher = Rc::clone(&job.publisher);
+        self.fibers[MAIN].tasks.push_back(Box::new(move || {
+            publisher.borrow_mut().unpin(asker);
+        }));
+    }
+
+    pub(super) fn told_copied(&mut self, asker: Asker, saved: Saved, kernel: &mut Kernel) {
+        let copied = saved.objects.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.saved.push(saved);
+        self.hear_soon(Heard::Copied(asker, copied), kernel);
     }
 
     pub(super) fn told_published(

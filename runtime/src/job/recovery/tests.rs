@@ -2,11 +2,13 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::*;
 use crate::clock::Clock;
-use crate::connector::{Committer, OutputFacts};
+use crate::connector::{Committable, Committer, OutputFacts, SinkSnapshot};
 use crate::error::ErrorKind;
 use crate::ids::{Generation, SubtaskId};
 use crate::protocol::testing::bare_manifest;
-use crate::protocol::{SlotNumber, SnapshotKind, StoredPlan, SubtaskSnapshot};
+use crate::protocol::{
+    CommitPermit, Location, SlotNumber, SnapshotKind, SnapshotRef, StoredPlan, SubtaskSnapshot,
+};
 use crate::storage::log::{Publication, new_claimant};
 use crate::storage::{FaultyDisk, MemoryStorage};
 

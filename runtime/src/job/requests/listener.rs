@@ -58,7 +58,7 @@ impl Listener {
                 parts,
                 owed: BTreeMap::new(),
             }
-            .run(&ended)
+            .run(&ended);
         };
         let thread = Companion::start("flowdsl-requests", work).map_err(|e| {
             Error::unavailable(format!(

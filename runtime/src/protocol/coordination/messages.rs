@@ -96,8 +96,10 @@ pub enum Action {
     Send(Control),
     /// Publish this manifest, and report the outcome. There is never more than one under way.
     Publish(Box<Manifest>),
+    /// Delete nothing that this manifest names, until this asker is answered.
+    Keep(Asker, Box<Manifest>),
     /// Copy what this manifest names to the place that was asked for, publish the manifest there, and report the
-    /// outcome. Until then nothing that it names is deleted.
+    /// outcome.
     Copy(Asker, Box<Manifest>),
     /// See whether another run has taken over, and report it. There is never more than one look under way.
     LookAtLog,

@@ -112,6 +112,7 @@ impl Coordination {
         if let Some(permit) = CommitPermit::of_published(manifest) {
             self.actions.push(Action::Send(Control::Complete(permit)));
         }
+        self.copy_taken_before(epoch);
         if self.last == Some(epoch) {
             self.copy_last(manifest);
         }

@@ -3,6 +3,10 @@
 //! A savepoint is an epoch like any other up to its last answer. Then its manifest is not published in the job's
 //! own log: what it names is copied to where it was asked for, and the manifest is published there. For the job it
 //! is an epoch without a checkpoint, of which nothing is lost, and whose output goes on in the next one.
+//!
+//! It is copied behind a later checkpoint of the same run, which is taken for that. Before, the run might still die, and
+//! the next one would begin from an older checkpoint: it would close an epoch of the same number with other records in
+//! it, and discard the staged output that only the savepoint names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
@@ -23,6 +27,8 @@ pub(super) struct Savepoints {
     asked: Vec<Asker>,
     /// Those whose epoch is open, or waits for answers.
     taking: BTreeMap<Epoch, Vec<Asker>>,
+    /// What is copied behind the next checkpoint.
+    taken: Vec<(Asker, Box<Manifest>)>,
     /// Those that are made of the last checkpoint.
     at_end: Vec<Asker>,
     copying: BTreeMap<Asker, Epoch>,
@@ -35,13 +41,18 @@ impl Savepoints {
         !self.asked.is_empty()
     }
 
-    pub(super) fn any_copying(&self) -> bool {
-        !self.copying.is_empty()
+    pub(super) fn any_unfinished(&self) -> bool {
+        !self.copying.is_empty() || !self.taken.is_empty()
     }
 
     fn len(&self) -> usize {
         let taking: usize = self.taking.values().map(Vec::len).sum();
-        self.asked.len() + taking + self.at_end.len() + self.copying.len()
+        self.asked.len() + taking + self.taken.len() + self.at_end.len() + self.copying.len()
+    }
+
+    /// The newest epoch whose savepoint waits for a later checkpoint.
+    pub(super) fn newest_taken(&self) -> Option<Epoch> {
+        self.taken.iter().map(|(_, manifest)| manifest.epoch).max()
     }
 
     /// An epoch was opened; whether it is that of savepoints.
@@ -113,15 +124,37 @@ impl Coordination {
     }
 
     /// All answers for an epoch are there, and it is that of savepoints.
-    pub(super) fn copy_savepoint(&mut self, epoch: Epoch, snapshots: &[SubtaskSnapshot]) {
+    pub(super) fn keep_savepoint(&mut self, epoch: Epoch, snapshots: &[SubtaskSnapshot]) {
         self.pending.remove(&epoch);
         let manifest = Manifest {
             kind: CheckpointKind::Savepoint,
             ..self.manifest_of(epoch, snapshots.to_vec())
         };
         for asker in self.savepoints.taking.remove(&epoch).unwrap_or_default() {
-            self.copy(asker, &manifest);
+            let manifest = Box::new(manifest.clone());
+            self.actions.push(Action::Keep(asker, manifest.clone()));
+            self.savepoints.taken.push((asker, manifest));
         }
+    }
+
+    /// The checkpoint of `epoch` is complete: every later run begins behind the savepoints before it.
+    pub(super) fn copy_taken_before(&mut self, epoch: Epoch) {
+        let is_before = |(_, manifest): &mut (Asker, Box<Manifest>)| manifest.epoch < epoch;
+        let before: Vec<_> = self.savepoints.taken.extract_if(.., is_before).collect();
+        for (asker, manifest) in before {
+            self.savepoints.copying.insert(asker, manifest.epoch);
+            self.actions.push(Action::Copy(asker, manifest));
+        }
+    }
+
+    /// Whether a checkpoint is to be taken for a savepoint, and none is under way.
+    pub(super) fn savepoint_wants_checkpoint(&self) -> bool {
+        let Some(taken) = self.savepoints.newest_taken() else {
+            return false;
+        };
+        let is_later = |epoch: &Epoch| *epoch > taken && !self.savepoints.is_of(*epoch);
+        let publishing = self.publishing.as_ref().map(|publishing| publishing.epoch);
+        !self.pending.keys().chain(publishing.as_ref()).any(is_later)
     }
 
     /// The last checkpoint is complete: it is the savepoint of those who stopped the job.
@@ -131,14 +164,11 @@ impl Coordination {
             ..published.clone()
         };
         for asker in mem::take(&mut self.savepoints.at_end) {
-            self.copy(asker, &manifest);
+            let manifest = Box::new(manifest.clone());
+            self.savepoints.copying.insert(asker, manifest.epoch);
+            self.actions.push(Action::Keep(asker, manifest.clone()));
+            self.actions.push(Action::Copy(asker, manifest));
         }
-    }
-
-    fn copy(&mut self, asker: Asker, manifest: &Manifest) {
-        self.savepoints.copying.insert(asker, manifest.epoch);
-        self.actions
-            .push(Action::Copy(asker, Box::new(manifest.clone())));
     }
 
     pub(super) fn copied(&mut self, asker: Asker, outcome: Result<()>) {
@@ -176,7 +206,7 @@ impl Coordination {
 
     /// Where everything else is done, copies have a time to come to their end.
     pub(super) fn judge_copies(&mut self, now: Duration) {
-        if !self.is_complete() || !self.savepoints.any_copying() {
+        if !self.is_complete() || self.savepoints.copying.is_empty() {
             return;
         }
         let since = *self.savepoints.awaited_since.get_or_insert(now);

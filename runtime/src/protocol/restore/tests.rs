@@ -187,3 +187,23 @@ fn origins_are_carried_on_up_to_a_number() {
     assert_eq!(manifest.origins.len(), crate::protocol::MOST_ORIGINS);
     assert_eq!(manifest.kept_output(), Epoch(1));
 }
+
+/// The run went back behind the savepoint, which does not name the output that was committed before it.
+#[test]
+fn a_savepoint_whose_output_was_taken_back_is_refused() {
+    let saved = bare_manifest(1, 4);
+    let back = bare_manifest(1, 2).republish(OriginPlace::ThisLog, (Generation(2), 2), Epoch(6));
+    let log = log_of([claim(1), manifest(1, 2), claim(2), slot_of(back.clone())]);
+    let RestoreDecision::Refuse(error) = decide(&log, &saved, Insist::Always) else {
+        panic!("output of 3 and 4 is gone");
+    };
+    assert!(error.to_string().contains("was taken back"), "{error}");
+    for kept in [
+        bare_manifest(1, 2),
+        bare_manifest(2, 7),
+        bare_manifest(7, 4),
+    ] {
+        let decision = decide(&log, &kept, Insist::Always);
+        assert!(matches!(decision, RestoreDecision::Import), "{decision:?}");
+    }
+}

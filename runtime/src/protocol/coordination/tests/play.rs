@@ -211,6 +211,7 @@ fn word(action: &Action) -> String {
             format!("publish {} as finished", manifest.epoch)
         }
         Action::Publish(manifest) => format!("publish {}", manifest.epoch),
+        Action::Keep(Asker(asker), manifest) => format!("keep {} for {asker}", manifest.epoch),
         Action::Copy(Asker(asker), manifest) => format!("copy {} for {asker}", manifest.epoch),
         Action::LookAtLog => unreachable!("it is counted"),
         Action::Answer(Asker(asker), Ok(epoch)) => format!("tell {asker} {epoch}"),
