@@ -7,6 +7,7 @@ use std::sync::Arc;
 use flowdsl::runtime::ids::Epoch;
 use flowdsl::runtime::job::restore_on;
 use flowdsl::runtime::storage::Disk;
+use flowdsl::runtime::storage::export::export_on;
 use flowdsl::{CheckpointLocation, Drain, ErrorKind, Outcome, RestoreFrom, StateBackend};
 use flowdsl_tests::backends::backends;
 
@@ -332,5 +333,29 @@ fn a_later_run_of_a_finished_job_deletes_what_the_last_one_left() {
         Outcome::AlreadyFinished
     );
     assert!(disk.peek(Path::new(left)).is_none());
+    small.check_complete();
+}
+
+#[test]
+fn a_checkpoint_is_exported_while_the_job_runs_and_a_run_begins_from_it() {
+    let mut small = Small::new(2, 4);
+    small.options.checkpoints.retained = 2;
+    small.start();
+    small.next_part().expect("nothing fails");
+    let epoch = small.harness.checkpoint().expect("nothing fails");
+    let disk: Arc<dyn Disk> = Arc::new(small.harness.disk().clone());
+    let (own, to) = (
+        CheckpointLocation::from("checkpoints"),
+        CheckpointLocation::from("saved"),
+    );
+    let gone = export_on(&disk, &own, Some(Epoch(1_000)), &to).expect_err("there is none");
+    assert_eq!(gone.kind(), ErrorKind::Invalid);
+    let exported = export_on(&disk, &own, Some(epoch), &to).expect("it is whole");
+    assert_eq!(exported, epoch);
+    small.next_part().expect("nothing fails");
+    small.harness.crash();
+    moved(&mut small, 1, StateBackend::Memory);
+    small.start();
+    small.finish().expect("nothing fails");
     small.check_complete();
 }

@@ -40,6 +40,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use crate::storage::export::export;
 pub use changes::{StateChange, StateChanges};
 pub use entry::{Stamp, StateClock, StateEntry, StatePlace};
 pub use history::History;

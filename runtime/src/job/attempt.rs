@@ -73,7 +73,6 @@ impl Attempt<'_> {
         self.number.0 += 1;
         // What there was is gone since the first one, and the checkpoints are those of this run.
         self.options.fresh = false;
-        self.options.restore_from = None;
     }
 
     /// Recovers, runs, and ends.

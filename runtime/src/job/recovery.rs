@@ -137,7 +137,7 @@ pub(super) fn recover(
 }
 
 impl Beginning<'_> {
-    /// The checkpoint that is to be brought in first. What an earlier attempt has brought in is there.
+    /// The checkpoint that is to be brought in first, unless an earlier attempt or run has done so.
     fn sought(&self) -> Option<Sought> {
         let from = self.options.restore_from.as_ref()?;
         let limits = &self.options.limits.transfers;

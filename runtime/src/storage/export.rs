@@ -201,9 +201,22 @@ pub fn export(
     epoch: Option<Epoch>,
     to: &CheckpointLocation,
 ) -> Result<Epoch> {
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    export_on(&(Arc::new(RealDisk) as Arc<dyn Disk>), from, epoch, to)
+}
+
+/// As [`export`], with directories on this disk.
+///
+/// # Errors
+///
+/// Those of [`export`].
+pub fn export_on(
+    disk: &Arc<dyn Disk>,
+    from: &CheckpointLocation,
+    epoch: Option<Epoch>,
+    to: &CheckpointLocation,
+) -> Result<Epoch> {
     let limits = TransferLimits::default();
-    let storage = from.open_to_read(Arc::clone(&disk), &limits)?;
+    let storage = from.open_to_read(Arc::clone(disk), &limits)?;
     let mut log = read_log(&*storage)?;
     log.leave_out_latecomers();
     let manifest = log
@@ -214,7 +227,7 @@ pub fn export(
             let which = epoch.map_or(String::new(), |epoch| format!(" of epoch {epoch}"));
             Error::invalid(format!("there is no checkpoint{which} in {from}"))
         })?;
-    let target = Target::open(to, Some(from), &disk, &limits)?;
+    let target = Target::open(to, Some(from), disk, &limits)?;
     target.fill(&*storage, manifest, &AtomicBool::new(false))?;
     Ok(manifest.epoch)
 }
