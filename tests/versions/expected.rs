@@ -8,10 +8,13 @@ use crate::types::Row;
 /// A record, and the number of the version that read it.
 pub(crate) type Read = (usize, Row);
 
+/// The number of the version that read a record, and its value.
+type Visit = (usize, i64);
+
 /// The lines in each directory, sorted.
 pub(crate) fn expected(reads: &[Read]) -> Vec<Vec<String>> {
     let mut lines = vec![
-        running(reads, total),
+        running(reads, |version, of_key| Some(total(version, of_key))),
         windows(reads),
         visits(reads),
         notes(reads),
@@ -25,7 +28,9 @@ pub(crate) fn expected(reads: &[Read]) -> Vec<Vec<String>> {
         }),
         Vec::new(),
     ];
-    lines.iter_mut().for_each(|lines| lines.sort());
+    for lines in &mut lines {
+        lines.sort();
+    }
     lines
 }
 
@@ -44,7 +49,7 @@ fn running(reads: &[Read], show: impl Fn(usize, &[Read]) -> Option<String>) -> V
     reads.iter().filter_map(line).collect()
 }
 
-fn total(version: usize, of_key: &[Read]) -> Option<String> {
+fn total(version: usize, of_key: &[Read]) -> String {
     let sum: i64 = of_key.iter().map(|(_, row)| row.2).sum();
     // Keys that were there before somebody counted high values begin with ten.
     let before = of_key.iter().any(|(version, _)| *version < 2);
@@ -60,12 +65,7 @@ fn total(version: usize, of_key: &[Read]) -> Option<String> {
     let kind = kind.max().unwrap_or(0);
     let sum = (version < 3).then_some(sum);
     let high = (version >= 2).then_some(high);
-    Some(format!(
-        "{},{},{},{kind}",
-        of_key.len(),
-        dash(sum),
-        dash(high)
-    ))
+    format!("{},{},{},{kind}", of_key.len(), dash(sum), dash(high))
 }
 
 fn windows(reads: &[Read]) -> Vec<String> {
@@ -84,14 +84,15 @@ fn windows(reads: &[Read]) -> Vec<String> {
 }
 
 fn visits(reads: &[Read]) -> Vec<String> {
-    let mut by_key = BTreeMap::<u32, BTreeMap<i64, Vec<(usize, i64)>>>::new();
+    let mut by_key = BTreeMap::<u32, BTreeMap<i64, Vec<Visit>>>::new();
     for (version, (key, at, value)) in reads {
         let of_time = by_key.entry(*key).or_default().entry(*at).or_default();
         of_time.push((*version, *value));
     }
     let mut lines = Vec::new();
     for (key, times) in by_key {
-        let mut sessions: Vec<(i64, i64, Vec<(usize, i64)>)> = Vec::new();
+        // First and last time, and what was in it.
+        let mut sessions = Vec::<(i64, i64, Vec<Visit>)>::new();
         for (at, values) in times {
             match sessions.last_mut() {
                 Some((_, last, all)) if at - *last < GAP_MS => {

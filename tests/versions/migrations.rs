@@ -132,7 +132,9 @@ fn expected() -> [Vec<String>; 3] {
         lines[1].push(format!("{key},{sum}"));
         lines[2].push(format!("{key},{},{sum},{}", of_key.len(), parities.len()));
     }
-    lines.iter_mut().for_each(|lines| lines.sort());
+    for lines in &mut lines {
+        lines.sort();
+    }
     lines
 }
 
