@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use flowdsl_runtime::ids::StageId;
 use flowdsl_runtime::job::{self, Environment, JobReport, JobSpec, Versions};
-use flowdsl_runtime::protocol::{Migration, StoredPlan};
+use flowdsl_runtime::protocol::{
+    Manifest, Migration, PlanDiff, StoredPlan, VersionRules, compare_plans, rename_stages,
+};
 use flowdsl_runtime::settings::Options;
 
 use crate::{Error, Flow};
@@ -41,6 +43,30 @@ impl Job {
     /// The same job, that makes new state of what a stage stored as another type.
     ///
     /// A migration whose new type is what is stored already does nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use flowdsl::prelude::*;
+    ///
+    /// # fn visits(visitors: &[&str], seen: &Collect<(String, String)>) -> Job {
+    /// #     let (visitors, seen) = (visitors.iter().map(|v| v.to_string()).collect::<Vec<_>>(), seen.clone());
+    /// #     Job::new("visits", move |flow| {
+    /// #         flow.source("visits", Memory::new(visitors.clone()))
+    /// #             .key_by(|visitor| visitor.clone())
+    /// #             .at("counts")
+    /// #             .fold("no visit".to_owned(), |text, _| text.push('!'))
+    /// #             .map(|count| (count.key, count.value))
+    /// #             .sink(seen.clone());
+    /// #     })
+    /// # }
+    /// # let seen = Collect::new();
+    /// # let job = visits(&["a"], &seen);
+    /// // The stage `counts` kept a number, and keeps a text now.
+    /// let job = job.migrate("counts", Migration::value(|count: u64| format!("{count} visits")));
+    /// # job.run(Options::new())?;
+    /// # Ok::<(), flowdsl::Error>(())
+    /// ```
     pub fn migrate(mut self, stage: &str, migration: Migration) -> Self {
         let versions = &mut self.spec.versions;
         versions.migrations.push((StageId::new(stage), migration));
@@ -70,6 +96,26 @@ impl Job {
     /// `Invalid`, with everything that is wrong with the flow.
     pub fn plan(&self) -> Result<StoredPlan, Error> {
         job::blueprint(&self.spec).map(|blueprint| blueprint.plan)
+    }
+
+    /// What has changed since a checkpoint, by the plan that it stored: what a run from there would do with its state.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, with everything that is wrong with the flow, or with what is said of renamed stages.
+    pub fn changes_since(
+        &self,
+        checkpoint: &Manifest,
+        options: &Options,
+    ) -> Result<PlanDiff, Error> {
+        let plan = self.plan()?;
+        let versions = &self.spec.versions;
+        let stored = rename_stages(checkpoint.clone(), &versions.renamed, &plan)?;
+        let rules = VersionRules {
+            migrations: &versions.migrations,
+            allow_dropped: &options.allow_dropped,
+        };
+        Ok(compare_plans(&stored.plan, &plan, rules).diff)
     }
 
     /// Runs the job until all input is read and all output is visible, or until it fails.

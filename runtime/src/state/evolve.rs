@@ -7,15 +7,20 @@
 //!
 //! Where keys have other hashes now, each worker reads the state of all, and keeps what is its own.
 
-use std::collections::HashMap;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::KeyedLogic;
-use super::frames::{FRAME_LIMIT, Namespace, Preamble, put_set};
+use super::frames::{FRAME_LIMIT, Preamble, put_set};
 use super::restoring::Restoring;
 use super::span::HashSpan;
-use super::stored::{StageShape, Stored, StoredStage, Table, What, hash_of_stored, misfit};
+use super::stored::{
+    StageShape, Stored, StoredStage, Table, What, hash_of_key, hash_of_stored, misfit,
+};
 use crate::error::{Error, Result};
 use crate::ids::{SubtaskId, WorkerIndex};
 use crate::protocol::{Evolving, NamedStep, SubtaskSnapshot, Values};
@@ -68,7 +73,7 @@ pub(crate) fn restore_evolved<L: KeyedLogic>(
         .min();
     let least = least.unwrap_or(i64::MIN);
     if evolving.evolution.may_merge_keys() {
-        walk.check_keys(own)?;
+        walk.check_keys(own, LOOKED_AT)?;
     }
     walk.restore(logic, own, least)?;
     if let Some(watermark) = logic.watermark() {
@@ -113,6 +118,8 @@ struct Entry {
     hash: u64,
     /// Key and value.
     entry: Datum,
+    /// The key that it had, in words, where two might become one.
+    was: String,
 }
 
 impl Walk<'_, '_> {
@@ -170,9 +177,14 @@ impl Walk<'_, '_> {
             };
             let mut entries = Vec::with_capacity(live.len());
             for ((_, text), entry) in live {
+                let mut was = String::new();
+                if evolution.may_merge_keys() {
+                    was = to_json(without_part(table, &entry.0)?, &table.key).to_string();
+                }
                 let evolved = evolve(self.evolving, (table, &new), entry);
                 let evolved = evolved.map_err(|e| e.context(format!("the key {text}")))?;
-                entries.extend(evolved.filter(|entry| own.contains(entry.hash)));
+                let own = evolved.filter(|(hash, _)| own.contains(*hash));
+                entries.extend(own.map(|(hash, entry)| Entry { hash, entry, was }));
             }
             apply(&new, entries)?;
         }
@@ -180,30 +192,34 @@ impl Walk<'_, '_> {
     }
 
     /// Checks that no two keys have become one, in parts of the hashes that are small enough.
-    fn check_keys(&mut self, own: HashSpan) -> Result<()> {
+    fn check_keys(&mut self, own: HashSpan, looked_at: usize) -> Result<()> {
         let mut rest = Some(own);
         while let Some(part) = rest {
             let mut last = part.last;
-            let mut seen: HashMap<u64, u64> = HashMap::new();
+            // By the bytes of a key: its hash, and what it was.
+            let mut seen: HashMap<u64, (u64, u64)> = HashMap::new();
             let mut twice = None;
-            self.for_each_slice(part, |table, entries| {
-                for Entry { hash, entry } in entries {
-                    if hash > last || twice.is_some() {
+            self.for_each_slice(own, |table, entries| {
+                for Entry { entry, was, .. } in entries {
+                    let key = key_of(table, &entry)?;
+                    let hash = hash_of_key(key, table)?;
+                    if hash < part.first || hash > last || twice.is_some() {
                         continue;
                     }
-                    let key = key_bytes(table, &entry)?;
-                    if seen.insert(xxh3_64(&key), hash).is_some() {
-                        twice = Some((table.namespace, key));
+                    let (key, was) = (key_bytes(table, key)?, xxh3_64(was.as_bytes()));
+                    let before = seen.insert(xxh3_64(&key), (hash, was));
+                    if before.is_some_and(|(_, before)| before != was) {
+                        twice = Some(key);
                     }
                 }
-                while seen.len() > LOOKED_AT && last > part.first {
+                while seen.len() > looked_at && last > part.first {
                     last = part.first + (last - part.first) / 2;
-                    seen.retain(|_, hash| *hash <= last);
+                    seen.retain(|_, (hash, _)| *hash <= last);
                 }
                 Ok(())
             })?;
-            if let Some((namespace, key)) = twice {
-                self.refuse_twice(namespace, &key)?;
+            if let Some(key) = twice {
+                self.refuse_twice(own, &key)?;
             }
             rest = (last < own.last).then(|| HashSpan {
                 first: last + 1,
@@ -214,30 +230,22 @@ impl Walk<'_, '_> {
     }
 
     /// Refuses, with their names, keys that have become this one, if there are two.
-    fn refuse_twice(&mut self, namespace: Namespace, key: &[u8]) -> Result<()> {
-        self.stage.walk(&self.stored, HashSpan::ALL)?;
-        let mut found = Vec::new();
-        while let Some(slice) = self.stage.next_slice() {
-            self.restoring.share.check()?;
-            let (table, live) = slice?;
-            let new = self
-                .new
-                .table(namespace)
-                .filter(|_| table.namespace == namespace);
-            let Some(new) = new else { continue };
-            for ((_, text), entry) in live {
-                let Some(Entry { entry, .. }) = evolve(self.evolving, (table, &new), entry)? else {
-                    continue;
-                };
-                if key_bytes(&new, &entry)? == key {
-                    let key = entry.part(0).map(|key| to_json(key, &new.stored_key()));
-                    found.push((text, key.unwrap_or_default()));
+    fn refuse_twice(&mut self, own: HashSpan, key: &[u8]) -> Result<()> {
+        let (mut found, mut now) = (BTreeSet::new(), String::new());
+        self.for_each_slice(own, |table, entries| {
+            for Entry { entry, was, .. } in entries {
+                let made = key_of(table, &entry)?;
+                if key_bytes(table, made)? == key {
+                    now = to_json(made, &table.key).to_string();
+                    found.insert(was);
                 }
             }
-        }
-        match &found[..] {
-            [(one, key), (other, _), ..] => Err(Error::incompatible(format!(
-                "its migration makes the key {key} of {one} and of {other}, and what is kept of one of them would be \
+            Ok(())
+        })?;
+        let mut found = found.into_iter();
+        match (found.next(), found.next()) {
+            (Some(one), Some(other)) => Err(Error::incompatible(format!(
+                "its migration makes the key {now} of {one} and of {other}, and what is kept of one of them would be \
                  lost: let it make two keys of two"
             ))),
             _ => Ok(()),
@@ -245,19 +253,29 @@ impl Walk<'_, '_> {
     }
 }
 
-fn key_bytes(table: &Table, entry: &Datum) -> Result<Vec<u8>> {
+/// The key of an entry, without its part.
+fn key_of<'e>(table: &Table, entry: &'e Datum) -> Result<&'e Datum> {
     let key = entry.part(0).ok_or_else(|| misfit(table))?;
-    let mut bytes = write_items(std::slice::from_ref(key), &table.stored_key())?;
-    bytes.extend(format!("{:?}", table.namespace).into_bytes());
-    Ok(bytes)
+    without_part(table, key)
 }
 
-/// What a stored entry is now; `None` if it is dropped.
+fn without_part<'e>(table: &Table, key: &'e Datum) -> Result<&'e Datum> {
+    match table.part {
+        None => Ok(key),
+        Some(_) => key.part(1).ok_or_else(|| misfit(table)),
+    }
+}
+
+fn key_bytes(table: &Table, key: &Datum) -> Result<Vec<u8>> {
+    write_items(std::slice::from_ref(key), &table.key)
+}
+
+/// What a stored entry is now, with its hash; `None` if it is dropped.
 fn evolve(
     evolving: &Evolving,
     (stored, new): (&Table, &Table),
     (key, value): (Datum, Datum),
-) -> Result<Option<Entry>> {
+) -> Result<Option<(u64, Datum)>> {
     let evolution = &evolving.evolution;
     let entry = if let Some(entry) = &evolution.entry {
         entry.apply(Datum::Many(vec![key, value]))?
@@ -276,7 +294,7 @@ fn evolve(
     };
     let key = entry.part(0).ok_or_else(|| misfit(new))?;
     let hash = hash_of_stored(key, new)?;
-    Ok(Some(Entry { hash, entry }))
+    Ok(Some((hash, entry)))
 }
 
 fn named<'v>(values: &'v Values, table: &Table) -> Option<&'v NamedStep> {

@@ -164,7 +164,8 @@ impl Comparing<'_> {
             let sessions = was_kind == "Sessions";
             let of = |value| if sessions { accumulator(value) } else { value };
             let (was, is) = (of(*was), of(*is));
-            if let Some(entry) = self.entry([stored_key, was], [new_key, is]) {
+            // A session is one of several of its key.
+            if !sessions && let Some(entry) = self.entry([stored_key, was], [new_key, is]) {
                 return Some(entry);
             }
             let key = self.step("key", Role::Key, (stored_key, new_key), &Migrated::Key);

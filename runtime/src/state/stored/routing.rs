@@ -38,6 +38,20 @@ pub(crate) fn hash_of_stored(key: &Datum, table: &Table) -> Result<u64> {
     })
 }
 
+/// The routing hash of a key of a table, without its part.
+///
+/// # Errors
+///
+/// As [`hash_of_stored`].
+pub(crate) fn hash_of_key(key: &Datum, table: &Table) -> Result<u64> {
+    hash_of_datum(key, &table.key).ok_or_else(|| {
+        Error::incompatible(format!(
+            "keys of the schema {} can be read with their code only",
+            table.key
+        ))
+    })
+}
+
 fn feed(hasher: &mut KeyHasher, datum: &Datum, shape: Shape<'_>) -> Option<()> {
     match (shape.schema, datum) {
         (Schema::Plain(name), _) => feed_plain(hasher, datum, Plain::named(name)?),
