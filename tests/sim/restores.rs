@@ -76,13 +76,12 @@ impl World {
             return None;
         }
         let at = self.kernel.rng.below(n) as usize;
-        let from = match own.get(at) {
-            Some(epoch) => RestoredFrom::Own(*epoch),
-            None => {
-                let (manifest, objects) = &self.savepoints[at - own.len()];
-                let storage: Arc<dyn CheckpointStorage> = Arc::new(objects.clone());
-                RestoredFrom::Savepoint(storage, manifest.clone())
-            }
+        let from = if let Some(epoch) = own.get(at) {
+            RestoredFrom::Own(*epoch)
+        } else {
+            let (manifest, objects) = &self.savepoints[at - own.len()];
+            let storage: Arc<dyn CheckpointStorage> = Arc::new(objects.clone());
+            RestoredFrom::Savepoint(storage, manifest.clone())
         };
         self.kernel.note(|| format!("somebody restores {from:?}"));
         self.kernel.reach(match from {
