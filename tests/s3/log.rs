@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use flowdsl::runtime::ids::{Epoch, KeyGroupCount, StageId, SubtaskId, WorkerIndex};
+use flowdsl::runtime::ids::{Epoch, Generation, KeyGroupCount, StageId, SubtaskId, WorkerIndex};
 use flowdsl::runtime::protocol::{
     CheckpointKind, Keep, Manifest, Phase, RetentionFacts, SnapshotKind, StoredPlan,
     SubtaskSnapshot, Verification, plan_cleanup,
