@@ -4,6 +4,7 @@ mod convert;
 mod datum;
 mod decode;
 mod encode;
+mod from_json;
 mod json;
 mod plain;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub(crate) use datum::Datum;
 pub(crate) use decode::{check_known, take_item};
 pub(crate) use decode::{first_unknown, read_items};
 pub(crate) use encode::write_items;
+pub(crate) use from_json::from_json;
 pub(crate) use json::to_json;
 pub(crate) use plain::Plain;
 pub(crate) use shape::{Around, Shape};
