@@ -63,7 +63,9 @@ impl Checkpoints {
             };
             Some(damaged_slot(slot.number, epoch, reason))
         };
-        let first = counting.first().map(|slot| slot.number);
+        // A slot that was left out as a latecomer may be the one that does not stand where it was written.
+        let first = counting.first().filter(|_| self.log.was_started_fresh());
+        let first = first.map(|slot| slot.number);
         let misplaced = self.misplaced.iter();
         let misplaced = misplaced
             .filter(|misplaced| Some(misplaced.slot) >= first)

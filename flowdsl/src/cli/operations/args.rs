@@ -1,0 +1,181 @@
+//! What stands on the command line of operations: the same for a job's binary and for `flowctl`.
+
+use std::num::NonZeroUsize;
+
+use clap::{Args, Subcommand};
+
+use crate::CheckpointLocation;
+
+/// What can be done about a job beside running it.
+#[derive(Subcommand, Debug)]
+pub(in crate::cli) enum Operation<A: Args> {
+    /// Looks at the checkpoints of a job, or removes old ones
+    #[command(subcommand)]
+    Checkpoints(CheckpointsCommand<A>),
+}
+
+/// What can be done about checkpoints.
+#[derive(Subcommand, Debug)]
+pub(in crate::cli) enum CheckpointsCommand<A: Args> {
+    /// Lists the checkpoints, newest first
+    ///
+    /// SIZE is what a checkpoint names; NEW is what of it no older one names.
+    #[command(after_help = "Example:\n  {name} checkpoints list --checkpoint-dir checkpoints")]
+    List(With<A, ListArgs>),
+
+    /// Shows one checkpoint: its stages, where sources stand, what state there is
+    #[command(
+        after_help = "Examples:\n  {name} checkpoints show --checkpoint-dir checkpoints\n  \
+                      {name} checkpoints show 42 --checkpoint-dir checkpoints --state totals --key '\"ORD\"'"
+    )]
+    Show(With<A, ShowArgs>),
+
+    /// Reads all that checkpoints hold, and says what is damaged
+    ///
+    /// The exit code is 1 if anything is. A job may be running.
+    #[command(
+        after_help = "Examples:\n  {name} checkpoints verify --checkpoint-dir checkpoints\n  \
+                      {name} checkpoints verify --all --checkpoint-dir s3://bucket/prefix"
+    )]
+    Verify(With<A, VerifyArgs>),
+
+    /// Says what has changed from one checkpoint to another
+    #[command(
+        after_help = "Examples:\n  {name} checkpoints diff 41 42 --checkpoint-dir checkpoints\n  \
+                      {name} checkpoints diff 41 42 --checkpoint-dir checkpoints --entries totals"
+    )]
+    Diff(With<A, DiffArgs>),
+
+    /// Removes old checkpoints, and files that no checkpoint names
+    ///
+    /// A job removes them itself while it runs (`run --retained`). This is for a job that does not run: savepoints stay, and so does
+    /// whatever does not read. Nothing is removed while the newest checkpoint is damaged.
+    #[command(
+        after_help = "Examples:\n  {name} checkpoints prune --keep 1 --dry-run --checkpoint-dir checkpoints\n  \
+                      {name} checkpoints prune --keep 1 --offline --checkpoint-dir checkpoints"
+    )]
+    Prune(With<A, PruneArgs>),
+}
+
+/// The options of a command, with those of the job and those that all commands have.
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in crate::cli) struct With<A: Args, L: Args> {
+    #[command(flatten)]
+    pub(in crate::cli) own: A,
+    #[command(flatten)]
+    pub(in crate::cli) of: L,
+    #[command(flatten)]
+    pub(in crate::cli) place: PlaceArgs,
+}
+
+/// Where checkpoints are, and how they are written about.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub(in crate::cli) struct PlaceArgs {
+    /// The checkpoint directory of the job, or its URL (`file://`, `s3://`, `gs://`, `az://`)
+    #[arg(long, value_name = "DIR|URL")]
+    pub(in crate::cli) checkpoint_dir: Option<CheckpointLocation>,
+
+    /// Writes JSON, for programs
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in crate::cli) struct ListArgs {}
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in crate::cli) struct ShowArgs {
+    /// The checkpoint of this epoch [default: the newest]
+    #[arg(value_name = "EPOCH")]
+    pub(in crate::cli) epoch: Option<u64>,
+
+    /// Lists the files that it names, too
+    #[arg(long, conflicts_with = "state")]
+    pub(in crate::cli) files: bool,
+
+    /// Writes what this stage keeps per key instead, a line of JSON for each entry
+    #[arg(long, value_name = "STAGE")]
+    pub(in crate::cli) state: Option<String>,
+
+    /// The most entries that are written
+    #[arg(long, value_name = "N", requires = "state")]
+    pub(in crate::cli) limit: Option<u64>,
+
+    /// Writes the entries of one key only, which is JSON as in the entries: `7`, `'"ORD"'`
+    #[arg(long, value_name = "JSON", requires = "state")]
+    pub(in crate::cli) key: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in crate::cli) struct VerifyArgs {
+    /// The checkpoint of this epoch [default: the newest]
+    #[arg(value_name = "EPOCH", conflicts_with = "all")]
+    pub(in crate::cli) epoch: Option<u64>,
+
+    /// All checkpoints
+    #[arg(long)]
+    pub(in crate::cli) all: bool,
+}
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in crate::cli) struct DiffArgs {
+    /// The epoch of the earlier checkpoint
+    #[arg(value_name = "A")]
+    pub(in crate::cli) earlier: u64,
+
+    /// The epoch of the later one
+    #[arg(value_name = "B")]
+    pub(in crate::cli) later: u64,
+
+    /// Writes each entry of this stage that differs, a line of JSON for each
+    #[arg(long, value_name = "STAGE")]
+    pub(in crate::cli) entries: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in crate::cli) struct PruneArgs {
+    /// How many checkpoints stay, the newest whole ones; at least 1
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) keep: NonZeroUsize,
+
+    /// Says what would be removed, and removes nothing
+    #[arg(long)]
+    pub(in crate::cli) dry_run: bool,
+
+    /// Says that the job does not run: one that does would end, as another has taken over
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(in crate::cli) offline: bool,
+}
+
+impl<A: Args> Operation<A> {
+    /// The job's own options.
+    pub(in crate::cli) fn own(&self) -> &A {
+        let Self::Checkpoints(command) = self;
+        match command {
+            CheckpointsCommand::List(with) => &with.own,
+            CheckpointsCommand::Show(with) => &with.own,
+            CheckpointsCommand::Verify(with) => &with.own,
+            CheckpointsCommand::Diff(with) => &with.own,
+            CheckpointsCommand::Prune(with) => &with.own,
+        }
+    }
+
+    /// Where it looks.
+    pub(in crate::cli) fn place_mut(&mut self) -> &mut PlaceArgs {
+        let Self::Checkpoints(command) = self;
+        match command {
+            CheckpointsCommand::List(with) => &mut with.place,
+            CheckpointsCommand::Show(with) => &mut with.place,
+            CheckpointsCommand::Verify(with) => &mut with.place,
+            CheckpointsCommand::Diff(with) => &mut with.place,
+            CheckpointsCommand::Prune(with) => &mut with.place,
+        }
+    }
+}
