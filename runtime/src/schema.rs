@@ -3,6 +3,7 @@
 mod convert;
 mod datum;
 mod decode;
+mod depth;
 mod encode;
 mod from_json;
 mod json;
@@ -31,7 +32,10 @@ pub(crate) use plain::Plain;
 pub(crate) use shape::{Around, Shape};
 
 /// The shape of a type whose values stand in snapshots.
+///
+/// It is read from manifests, which are bytes: one that is deeper than [`DEEPEST`](Self::DEEPEST) is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub enum Schema {
     /// A type that needs no parts: `u64`, `String`, `bool`.
     Plain(String),

@@ -206,9 +206,7 @@ impl<'a> Checkpoint<'a> {
         let entries = self.state(stage)?;
         let shape = planned.schema.as_ref().and_then(StageShape::of);
         let shape = shape.ok_or_else(|| Error::internal("it was read by its schema"))?;
-        entries
-            .of_key(key, &shape)
-            .map_err(|e| e.in_stage(stage))
+        entries.of_key(key, &shape).map_err(|e| e.in_stage(stage))
     }
 
     /// How far the splits of a source had been read, subtask by subtask.

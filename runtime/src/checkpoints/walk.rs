@@ -12,9 +12,7 @@ use crate::protocol::{Manifest, PlanStage};
 use crate::schema::from_json;
 use crate::state::part::parts_span;
 use crate::state::span::HashSpan;
-use crate::state::stored::{
-    Live, StageShape, Stored, StoredStage, Table, hash_of_datum, misfit,
-};
+use crate::state::stored::{Live, StageShape, Stored, StoredStage, Table, hash_of_datum, misfit};
 use crate::storage::nonce::fresh_nonce;
 use crate::storage::{CheckpointStorage, WorkDir, names};
 
@@ -86,7 +84,9 @@ impl<'a> StateEntries<'a> {
         let hash = datum.and_then(|datum| hash_of_datum(&datum, shape.key()));
         let hash = hash.ok_or_else(|| {
             let schema = shape.key();
-            Error::invalid(format!("{key} is no key of the stage: its keys are {schema}"))
+            Error::invalid(format!(
+                "{key} is no key of the stage: its keys are {schema}"
+            ))
         })?;
         self.stored.walk(shape, parts_span(hash))?;
         self.only = Some(key.clone());

@@ -1,6 +1,5 @@
 //! Values that people write as JSON, as they are shown.
 
-use std::num::TryFromIntError;
 use std::str::FromStr;
 
 use serde_json::Value;
@@ -42,7 +41,9 @@ fn datum(value: &Value, shape: Shape<'_>) -> Option<Datum> {
             pairs.collect::<Option<_>>().map(Datum::Pairs)
         }
         Schema::Tuple(parts) => {
-            let values = value.as_array().filter(|values| values.len() == parts.len())?;
+            let values = value
+                .as_array()
+                .filter(|values| values.len() == parts.len())?;
             let pairs = values.iter().zip(parts);
             let parts = pairs.map(|(value, part)| datum(value, shape.part(part)));
             parts.collect::<Option<_>>().map(Datum::Many)
@@ -69,7 +70,9 @@ fn datum(value: &Value, shape: Shape<'_>) -> Option<Datum> {
 }
 
 fn object(value: &Value, fields: &[Field], of: Shape<'_>, name: &str) -> Option<Vec<Datum>> {
-    let values = value.as_object().filter(|values| values.len() == fields.len())?;
+    let values = value
+        .as_object()
+        .filter(|values| values.len() == fields.len())?;
     let around = of.inside(name);
     let field = |field: &Field| datum(values.get(&field.name)?, of.field(field, &around));
     fields.iter().map(field).collect()
@@ -111,7 +114,7 @@ fn signed<T: TryFrom<i128>>(value: &Value) -> Option<Datum> {
 }
 
 /// A whole number; one that JSON has no number for is text.
-fn whole<T: FromStr + TryFrom<i128, Error = TryFromIntError>>(value: &Value) -> Option<T> {
+fn whole<T: FromStr + TryFrom<i128>>(value: &Value) -> Option<T> {
     if let Some(digits) = value.as_str() {
         return digits.parse().ok();
     }
