@@ -23,7 +23,7 @@ impl Stored {
         let checkpoints = dir.path().join("checkpoints");
         for words in [1_000, 2_000] {
             let job = Job::new("words", move |flow| {
-                let words = (0..words).map(|n| format!("word {}", n % 300)).collect();
+                let words = (0..words).map(|n| format!("word {}", n % 1_500)).collect();
                 flow.source("words", Memory::new(words))
                     .key_by(|word: &String| word.clone())
                     .at("counts")
@@ -265,15 +265,15 @@ fn a_checkpoint_is_shown_with_its_stages_and_its_state_line_by_line() {
             .map(|line| serde_json::from_str(line).expect("JSON"))
             .collect()
     };
-    assert_eq!(state(&[]).len(), 300);
+    assert_eq!(state(&[]).len(), 1_500);
     assert_eq!(state(&["--limit", "7"]).len(), 7);
     let of_key = state(&["--key", "\"word 299\""]);
     assert_eq!(of_key.len(), 1, "{of_key:?}");
     assert_eq!(
         (&of_key[0]["key"], &of_key[0]["value"]),
-        (&"word 299".into(), &6.into())
+        (&"word 299".into(), &2.into())
     );
-    assert_eq!(state(&["--key", "\"word 300\""]), Vec::<Value>::new());
+    assert_eq!(state(&["--key", "\"word 1500\""]), Vec::<Value>::new());
     let ran = stored.run(&["show"]);
     let said = text(&ran.stdout);
     assert!(
