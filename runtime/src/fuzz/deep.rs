@@ -78,12 +78,12 @@ fn many_lists_of_nothing_have_one_bound_together() {
 /// An enum of one variant was taken for a value without a byte, whatever its fields are.
 #[test]
 fn a_long_list_of_an_enum_with_one_variant_is_read() {
-    let field = vec![("0", plain("u8")).into()];
-    let schema = Schema::Enum("Only".to_owned(), vec![("One".to_owned(), field)]);
     #[derive(serde::Serialize, Clone)]
     enum Only {
         One(u8),
     }
+    let field = vec![("0", plain("u8")).into()];
+    let schema = Schema::Enum("Only".to_owned(), vec![("One".to_owned(), field)]);
     let bytes = bitcode::serialize(&vec![vec![Only::One(7); 70_000]]).expect("it encodes");
     let read = read_items(&bytes, &Schema::List(Box::new(schema))).expect("each item has a byte");
     assert_eq!(read[0].parts().map(<[_]>::len), Some(70_000));
