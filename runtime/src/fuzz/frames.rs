@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::slots::golden;
+use super::golden_tests::golden;
 use super::{cases, changed, is_refused_well};
 use crate::key::Key;
 use crate::record::{Keyed, Rec, Timed};

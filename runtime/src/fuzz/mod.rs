@@ -7,6 +7,8 @@
 
 mod deep;
 mod frames;
+mod golden_tests;
+mod history;
 mod names;
 pub(crate) mod slots;
 mod values;

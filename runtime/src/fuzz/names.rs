@@ -12,6 +12,8 @@ fn name() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("log/".to_owned()),
         Just("state/g".to_owned()),
+        Just("history/g".to_owned()),
+        Just("began".to_owned()),
         Just("-e".to_owned()),
         Just("-w".to_owned()),
         Just("-c".to_owned()),
@@ -60,6 +62,9 @@ proptest! {
             let begins = format!("state/g{generation:010}-e{epoch:020}-");
             prop_assert!(name.starts_with(&begins), "{}", name);
             prop_assert_eq!(&object.name, &name);
+        }
+        if let Some(key) = names::parse_history(&name) {
+            prop_assert_eq!(names::history(key), name.clone());
         }
         if let Some(common) = names::common_to_parts(&name) {
             prop_assert!(name.starts_with(common));

@@ -1,11 +1,9 @@
 //! Slots of the log, and what stands in a manifest: bytes whose checksums are right.
 
-use std::fs;
-use std::path::Path;
-
 use proptest::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::golden_tests::golden;
 use super::{cases, changed, is_refused_well};
 use crate::connector::{Committable, Offset, SinkSnapshot, SourceSnapshot, Split, SplitProgress};
 use crate::ids::{Epoch, SplitId};
@@ -13,22 +11,6 @@ use crate::protocol::SlotContent;
 use crate::state::catalogue::names_of;
 use crate::storage::frame::{self, HEADER_LEN};
 use crate::storage::log::decode_slot;
-
-/// The golden files of a kind.
-pub(super) fn golden(ends: &str) -> Vec<Vec<u8>> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/formats/v1");
-    let entries = fs::read_dir(&dir).expect("the golden files are there");
-    let paths = entries.map(|entry| entry.expect("it can be listed").path());
-    let mut paths: Vec<_> = paths
-        .filter(|path| path.to_string_lossy().ends_with(ends))
-        .collect();
-    paths.sort();
-    assert!(!paths.is_empty(), "{ends}");
-    paths
-        .iter()
-        .map(|path| fs::read(path).expect("it reads"))
-        .collect()
-}
 
 /// Gives a frame the length and the checksums that its bytes have.
 pub(crate) fn with_checksums(mut bytes: Vec<u8>) -> Vec<u8> {
