@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use flowdsl::prelude::*;
+use flowdsl::runtime::ids::{Epoch, Generation};
 use flowdsl::runtime::storage::frame::{FrameHeader, FrameKind, encode};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -160,8 +161,8 @@ fn a_slot_of_a_newer_version_is_refused_by_every_command() {
     let path = stored.place().join(&newest);
     let header = FrameHeader {
         kind: FrameKind::Manifest,
-        generation: Default::default(),
-        epoch: Default::default(),
+        generation: Generation(1),
+        epoch: Epoch(1),
         nonce: 0,
     };
     let mut bytes = encode(&header, b"of another time");
