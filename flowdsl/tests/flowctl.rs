@@ -341,6 +341,20 @@ impl Stored {
 }
 
 #[test]
+fn advice_comes_of_what_checkpoints_have_cost() {
+    let stored = Stored::new();
+    let advice = stored.json(&["advise", "--recovery", "30s", "--storage", "1GiB"]);
+    assert!(advice["interval_us"].as_u64() > Some(0), "{advice}");
+    assert!(advice["facts"]["measured"].as_u64() > Some(0), "{advice}");
+    let said = text(&stored.run(&["advise"]).stdout);
+    assert!(said.starts_with("take a checkpoint every "), "{said}");
+    fs::remove_dir_all(stored.place().join("history")).expect("it is there");
+    check_refused(&stored.run(&["advise"]), "has told what it cost");
+    let never = stored.run(&["advise", "--replay-speed", "0"]);
+    assert_eq!(never.status.code(), Some(2));
+}
+
+#[test]
 fn pruning_asks_whether_the_job_runs_and_leaves_what_a_start_needs() {
     let stored = Stored::new();
     let orphan = "state/g0000000001-e00000000000000000001-counts-w0-9.snap";

@@ -1,10 +1,12 @@
 //! What stands on the command line of operations: the same for a job's binary and for `flowctl`.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
 use crate::CheckpointLocation;
+use crate::cli::values::{bytes, span, times};
 
 /// What can be done about a job beside running it.
 #[derive(Subcommand, Debug)]
@@ -45,6 +47,15 @@ pub(in crate::cli) enum CheckpointsCommand<A: Args> {
                       {name} checkpoints diff 41 42 --checkpoint-dir checkpoints --entries totals"
     )]
     Diff(With<A, DiffArgs>),
+
+    /// Says how often to take checkpoints, from what they cost and how often the job failed
+    ///
+    /// The interval at which least time is lost, unless an objective allows no such long one.
+    #[command(
+        after_help = "Examples:\n  {name} checkpoints advise --checkpoint-dir checkpoints\n  \
+                      {name} checkpoints advise --recovery 30s --output-delay 5s --checkpoint-dir checkpoints"
+    )]
+    Advise(With<A, AdviseArgs>),
 
     /// Removes old checkpoints, and files that no checkpoint names
     ///
@@ -140,6 +151,26 @@ pub(in crate::cli) struct DiffArgs {
 
 #[derive(Args, Debug)]
 #[group(skip)]
+pub(in crate::cli) struct AdviseArgs {
+    /// How long behind a failure the job may take to be where it was, such as `30s`
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub(in crate::cli) recovery: Option<Duration>,
+
+    /// How long transactional output may take to become visible
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub(in crate::cli) output_delay: Option<Duration>,
+
+    /// How many bytes the state in the checkpoint directory may have, such as `10GiB`
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub(in crate::cli) storage: Option<usize>,
+
+    /// How much faster than it came the job reads input again
+    #[arg(long, value_name = "TIMES", value_parser = times)]
+    pub(in crate::cli) replay_speed: Option<f64>,
+}
+
+#[derive(Args, Debug)]
+#[group(skip)]
 pub(in crate::cli) struct PruneArgs {
     /// How many checkpoints stay, the newest whole ones; at least 1
     #[arg(long, value_name = "N")]
@@ -163,6 +194,7 @@ impl<A: Args> Operation<A> {
             CheckpointsCommand::Show(with) => &with.own,
             CheckpointsCommand::Verify(with) => &with.own,
             CheckpointsCommand::Diff(with) => &with.own,
+            CheckpointsCommand::Advise(with) => &with.own,
             CheckpointsCommand::Prune(with) => &with.own,
         }
     }
@@ -175,6 +207,7 @@ impl<A: Args> Operation<A> {
             CheckpointsCommand::Show(with) => &mut with.place,
             CheckpointsCommand::Verify(with) => &mut with.place,
             CheckpointsCommand::Diff(with) => &mut with.place,
+            CheckpointsCommand::Advise(with) => &mut with.place,
             CheckpointsCommand::Prune(with) => &mut with.place,
         }
     }

@@ -8,6 +8,7 @@
 //! | 1 | something is damaged |
 //! | 2 | the command line, the place or the rights to it are wrong, or it does not answer; nothing was changed |
 
+mod advise;
 mod args;
 mod diff;
 mod list;
@@ -71,6 +72,9 @@ fn operate_to<A: Args>(
         }
         CheckpointsCommand::Diff(with) => {
             diff::diff(&open(&with.place, job)?, &with.of, form(&with.place), out)
+        }
+        CheckpointsCommand::Advise(with) => {
+            advise::advise(&open(&with.place, job)?, &with.of, form(&with.place), out)
         }
         CheckpointsCommand::Prune(with) => {
             let location = location_of(&with.place)?;
