@@ -74,6 +74,7 @@ pub fn prune(location: &CheckpointLocation, keep: NonZeroUsize, unix_ms: u64) ->
         job: &job,
         fresh: false,
         started_unix_ms: unix_ms,
+        above: Generation::default(),
     };
     let mut writer = claim(storage, &request, &mut new_claimant())?.writer;
     // Planned again: a job may have published between the look and the claim.
@@ -107,6 +108,8 @@ fn plan(
         // All runs before are fenced: of each epoch there is a manifest, or there will be none.
         open_epochs: &[],
         damaged: &damaged,
+        pinned: &BTreeSet::new(),
+        ended_with: None,
         left: &BTreeSet::new(),
     }))
 }
