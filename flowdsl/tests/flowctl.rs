@@ -355,6 +355,51 @@ fn advice_comes_of_what_checkpoints_have_cost() {
 }
 
 #[test]
+fn a_checkpoint_that_was_exported_is_restored_and_what_is_not_there_is_not_asked() {
+    let stored = Stored::new();
+    let place = stored.place();
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flowctl"));
+        let command = command.args(args).arg("--checkpoint-dir").arg(&place);
+        command.output().expect("flowctl can be started")
+    };
+    let to = stored.dir.path().join("exported");
+    let to = to.to_str().expect("it is text");
+    let exported = run(&["checkpoints", "export", "--to", to]);
+    assert_eq!(
+        exported.status.code(),
+        Some(0),
+        "{}",
+        text(&exported.stderr)
+    );
+    let verified = flowctl(Path::new(to), &["verify", "--all"]);
+    assert_eq!(
+        verified.status.code(),
+        Some(0),
+        "{}",
+        text(&verified.stdout)
+    );
+    let again = run(&["checkpoints", "export", "--to", to]);
+    assert_eq!(again.status.code(), Some(2), "the place is taken");
+    check_refused(&run(&["restore", "--from", to]), "`--offline`");
+    let restored = run(&["restore", "--from", to, "--offline"]);
+    assert_eq!(
+        restored.status.code(),
+        Some(0),
+        "{}",
+        text(&restored.stderr)
+    );
+    assert!(text(&restored.stdout).starts_with("the next run of `words`"));
+    let verified = stored.run(&["verify", "--all"]);
+    assert_eq!(
+        verified.status.code(),
+        Some(0),
+        "{}",
+        text(&verified.stdout)
+    );
+}
+
+#[test]
 fn pruning_asks_whether_the_job_runs_and_leaves_what_a_start_needs() {
     let stored = Stored::new();
     let orphan = "state/g0000000001-e00000000000000000001-counts-w0-9.snap";

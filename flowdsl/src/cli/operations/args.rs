@@ -14,6 +14,30 @@ pub(in crate::cli) enum Operation<A: Args> {
     /// Looks at the checkpoints of a job, or removes old ones
     #[command(subcommand)]
     Checkpoints(CheckpointsCommand<A>),
+
+    /// Asks the running job for a savepoint, and waits for it; the job goes on
+    ///
+    /// A savepoint holds all that it needs in a place of its own, and no job deletes it.
+    #[command(
+        after_help = "Example:\n  {name} savepoint --to /backups/monday --checkpoint-dir checkpoints"
+    )]
+    Savepoint(With<A, SavepointArgs>),
+
+    /// Asks the running job to stop with a last checkpoint, and waits for it
+    #[command(
+        after_help = "Examples:\n  {name} stop --checkpoint-dir checkpoints\n  \
+                      {name} stop --savepoint /backups/monday --checkpoint-dir checkpoints"
+    )]
+    Stop(With<A, StopArgs>),
+
+    /// Makes a checkpoint the one that the next run begins from: an older one, or a savepoint
+    ///
+    /// Nothing runs. Output that is later is taken back by the next run.
+    #[command(
+        after_help = "Examples:\n  {name} restore --epoch 41 --offline --checkpoint-dir checkpoints\n  \
+                      {name} restore --from /backups/monday --offline --checkpoint-dir checkpoints"
+    )]
+    Restore(With<A, RestoreArgs>),
 }
 
 /// What can be done about checkpoints.
@@ -56,6 +80,12 @@ pub(in crate::cli) enum CheckpointsCommand<A: Args> {
                       {name} checkpoints advise --recovery 30s --output-delay 5s --checkpoint-dir checkpoints"
     )]
     Advise(With<A, AdviseArgs>),
+
+    /// Copies a checkpoint to a place of its own, as a savepoint; the job may be running
+    #[command(
+        after_help = "Example:\n  {name} checkpoints export 42 --to /backups/monday --checkpoint-dir checkpoints"
+    )]
+    Export(With<A, ExportArgs>),
 
     /// Removes old checkpoints, and files that no checkpoint names
     ///
@@ -171,6 +201,54 @@ pub(in crate::cli) struct AdviseArgs {
 
 #[derive(Args, Debug)]
 #[group(skip)]
+pub(in crate::cli) struct ExportArgs {
+    /// The checkpoint of this epoch [default: the newest]
+    #[arg(value_name = "EPOCH")]
+    pub(in crate::cli) epoch: Option<u64>,
+
+    /// Where it goes: a directory or a URL, empty or not there
+    #[arg(long, value_name = "DIR|URL")]
+    pub(in crate::cli) to: CheckpointLocation,
+}
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in crate::cli) struct SavepointArgs {
+    /// Where it goes: a directory of the machine that the job runs on, or a URL; empty or not there
+    #[arg(long, value_name = "DIR|URL")]
+    pub(in crate::cli) to: CheckpointLocation,
+}
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in crate::cli) struct StopArgs {
+    /// Stops with a savepoint there: a directory of the machine that the job runs on, or a URL; empty or not there
+    #[arg(long, value_name = "DIR|URL")]
+    pub(in crate::cli) savepoint: Option<CheckpointLocation>,
+
+    /// Fires open windows and timers first, as at the end of the input: the job is finished then
+    #[arg(long, requires = "savepoint")]
+    pub(in crate::cli) drain: bool,
+}
+
+#[derive(Args, Debug)]
+#[group(skip)]
+pub(in crate::cli) struct RestoreArgs {
+    /// A savepoint, or another job directory [default: the job's own checkpoints]
+    #[arg(long, value_name = "DIR|URL", required_unless_present = "epoch")]
+    pub(in crate::cli) from: Option<CheckpointLocation>,
+
+    /// The checkpoint of this epoch [default: the newest in `--from`]
+    #[arg(long, value_name = "EPOCH")]
+    pub(in crate::cli) epoch: Option<u64>,
+
+    /// Says that the job does not run: one that does would end, as another has taken over
+    #[arg(long)]
+    pub(in crate::cli) offline: bool,
+}
+
+#[derive(Args, Debug)]
+#[group(skip)]
 pub(in crate::cli) struct PruneArgs {
     /// How many checkpoints stay, the newest whole ones; at least 1
     #[arg(long, value_name = "N")]
@@ -185,30 +263,39 @@ pub(in crate::cli) struct PruneArgs {
     pub(in crate::cli) offline: bool,
 }
 
+/// Does the same with the arguments of each command.
+macro_rules! of_each {
+    ($operation:expr, $with:ident => $do:expr) => {
+        match $operation {
+            Operation::Checkpoints(command) => match command {
+                CheckpointsCommand::List($with) => $do,
+                CheckpointsCommand::Show($with) => $do,
+                CheckpointsCommand::Verify($with) => $do,
+                CheckpointsCommand::Diff($with) => $do,
+                CheckpointsCommand::Advise($with) => $do,
+                CheckpointsCommand::Export($with) => $do,
+                CheckpointsCommand::Prune($with) => $do,
+            },
+            Operation::Savepoint($with) => $do,
+            Operation::Stop($with) => $do,
+            Operation::Restore($with) => $do,
+        }
+    };
+}
+
 impl<A: Args> Operation<A> {
     /// The job's own options.
     pub(in crate::cli) fn own(&self) -> &A {
-        let Self::Checkpoints(command) = self;
-        match command {
-            CheckpointsCommand::List(with) => &with.own,
-            CheckpointsCommand::Show(with) => &with.own,
-            CheckpointsCommand::Verify(with) => &with.own,
-            CheckpointsCommand::Diff(with) => &with.own,
-            CheckpointsCommand::Advise(with) => &with.own,
-            CheckpointsCommand::Prune(with) => &with.own,
-        }
+        of_each!(self, with => &with.own)
     }
 
     /// Where it looks.
+    pub(in crate::cli) fn place(&self) -> &PlaceArgs {
+        of_each!(self, with => &with.place)
+    }
+
+    /// The same, to be changed.
     pub(in crate::cli) fn place_mut(&mut self) -> &mut PlaceArgs {
-        let Self::Checkpoints(command) = self;
-        match command {
-            CheckpointsCommand::List(with) => &mut with.place,
-            CheckpointsCommand::Show(with) => &mut with.place,
-            CheckpointsCommand::Verify(with) => &mut with.place,
-            CheckpointsCommand::Diff(with) => &mut with.place,
-            CheckpointsCommand::Advise(with) => &mut with.place,
-            CheckpointsCommand::Prune(with) => &mut with.place,
-        }
+        of_each!(self, with => &mut with.place)
     }
 }

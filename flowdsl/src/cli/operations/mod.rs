@@ -12,6 +12,7 @@ mod advise;
 mod args;
 mod diff;
 mod list;
+mod moves;
 mod offsets;
 mod out;
 mod prune;
@@ -59,27 +60,25 @@ fn operate_to<A: Args>(
     job: Option<&str>,
     out: &mut dyn Write,
 ) -> Result<Verdict, End> {
-    let Operation::Checkpoints(command) = operation;
+    let place = operation.place();
+    let (location, form) = (location_of(place)?, form(place));
+    // First as a reader: who asks at the wrong place is told so, and changes nothing.
+    let checkpoints = open(location, job)?;
+    let command = match operation {
+        Operation::Checkpoints(command) => command,
+        Operation::Savepoint(with) => return moves::savepoint(location, &with.of, form, out),
+        Operation::Stop(with) => return moves::stop(location, &with.of, form, out),
+        Operation::Restore(with) => return moves::restore(location, &with.of, form, out),
+    };
     match command {
-        CheckpointsCommand::List(with) => {
-            list::list(&open(&with.place, job)?, form(&with.place), out)
-        }
-        CheckpointsCommand::Show(with) => {
-            show::show(&open(&with.place, job)?, &with.of, form(&with.place), out)
-        }
-        CheckpointsCommand::Verify(with) => {
-            verify::verify(&open(&with.place, job)?, &with.of, form(&with.place), out)
-        }
-        CheckpointsCommand::Diff(with) => {
-            diff::diff(&open(&with.place, job)?, &with.of, form(&with.place), out)
-        }
-        CheckpointsCommand::Advise(with) => {
-            advise::advise(&open(&with.place, job)?, &with.of, form(&with.place), out)
-        }
+        CheckpointsCommand::List(_) => list::list(&checkpoints, form, out),
+        CheckpointsCommand::Show(with) => show::show(&checkpoints, &with.of, form, out),
+        CheckpointsCommand::Verify(with) => verify::verify(&checkpoints, &with.of, form, out),
+        CheckpointsCommand::Diff(with) => diff::diff(&checkpoints, &with.of, form, out),
+        CheckpointsCommand::Advise(with) => advise::advise(&checkpoints, &with.of, form, out),
+        CheckpointsCommand::Export(with) => moves::export(location, &with.of, form, out),
         CheckpointsCommand::Prune(with) => {
-            let location = location_of(&with.place)?;
-            let checkpoints = open(&with.place, job)?;
-            prune::prune(location, &checkpoints, &with.of, form(&with.place), out)
+            prune::prune(location, &checkpoints, &with.of, form, out)
         }
     }
 }
@@ -113,8 +112,7 @@ fn location_of(place: &PlaceArgs) -> Result<&CheckpointLocation, Error> {
 }
 
 /// The checkpoints at a place, which must be those of `job` if there is one.
-fn open(place: &PlaceArgs, job: Option<&str>) -> Result<Checkpoints, Error> {
-    let location = location_of(place)?;
+fn open(location: &CheckpointLocation, job: Option<&str>) -> Result<Checkpoints, Error> {
     let checkpoints = Checkpoints::open(location)?;
     checkpoints.check_version()?;
     match (job, checkpoints.job()) {
