@@ -141,7 +141,17 @@ pub struct KeyGroup(pub u16);
 
 /// The number of key groups of a job: a power of two, fixed for the job's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u32")]
 pub struct KeyGroupCount(u32);
+
+impl TryFrom<u32> for KeyGroupCount {
+    type Error = String;
+
+    /// A number of key groups in a manifest is a number that anybody may have written.
+    fn try_from(count: u32) -> Result<Self, String> {
+        Self::new(count).ok_or_else(|| format!("{count} is no number of key groups"))
+    }
+}
 
 impl KeyGroupCount {
     /// The number used unless the settings say otherwise.
@@ -249,5 +259,19 @@ mod tests {
             Some(KeyGroup(0))
         );
         assert_eq!(KeyGroupCount::new(3), None);
+    }
+
+    #[test]
+    fn a_stored_number_of_key_groups_that_can_be_none_is_refused() {
+        for count in [0_u32, 3, 65_536, u32::MAX] {
+            let bytes = bitcode::serialize(&count).expect("a number encodes");
+            assert!(
+                bitcode::deserialize::<KeyGroupCount>(&bytes).is_err(),
+                "{count}"
+            );
+        }
+        let bytes = bitcode::serialize(&KeyGroupCount::DEFAULT).expect("it encodes");
+        let read = bitcode::deserialize::<KeyGroupCount>(&bytes);
+        assert_eq!(read.expect("it is one"), KeyGroupCount::DEFAULT);
     }
 }

@@ -19,6 +19,8 @@ pub mod clock;
 pub mod connector;
 pub mod dataflow;
 pub mod error;
+#[cfg(test)]
+mod fuzz;
 mod histogram;
 pub mod ids;
 pub mod job;

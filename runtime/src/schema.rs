@@ -3,7 +3,9 @@
 mod convert;
 mod datum;
 mod decode;
+mod depth;
 mod encode;
+mod from_json;
 mod json;
 mod plain;
 #[cfg(test)]
@@ -24,12 +26,16 @@ pub(crate) use datum::Datum;
 pub(crate) use decode::{check_known, take_item};
 pub(crate) use decode::{first_unknown, read_items};
 pub(crate) use encode::write_items;
+pub(crate) use from_json::from_json;
 pub(crate) use json::to_json;
 pub(crate) use plain::Plain;
 pub(crate) use shape::{Around, Shape};
 
 /// The shape of a type whose values stand in snapshots.
+///
+/// It is read from manifests, which are bytes: one that is deeper than [`DEEPEST`](Self::DEEPEST) is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub enum Schema {
     /// A type that needs no parts: `u64`, `String`, `bool`.
     Plain(String),

@@ -2,6 +2,7 @@
 
 mod commits;
 mod compaction;
+mod corruption;
 mod damage;
 mod databases;
 mod edges;

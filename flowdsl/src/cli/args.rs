@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::operations::Operation;
 use super::values::{Every, bytes, rate, restart, span};
 use crate::runtime::ids::Epoch;
 use crate::{
@@ -189,15 +190,26 @@ pub(super) struct CommandLine<A: Args> {
 
 /// What a job binary can be asked to do.
 #[derive(Subcommand, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one is made in the life of a process"
-)]
 pub(super) enum Command<A: Args> {
     /// Runs the job, from its last checkpoint if there is one
     Run(Run<A>),
     /// Prints the stages and edges of the job, and runs nothing
     Plan(Plan<A>),
+    #[command(flatten)]
+    Operation(Operation<A>),
+}
+
+/// The command line of `flowctl`.
+#[derive(Parser, Debug)]
+#[command(
+    name = "flowctl",
+    version,
+    about = "Looks after the checkpoints of flowdsl jobs, without their code",
+    disable_help_subcommand = true
+)]
+pub(super) struct FlowctlCommandLine {
+    #[command(subcommand)]
+    pub(super) operation: Operation<NoArgs>,
 }
 
 #[derive(Args, Debug)]
@@ -226,6 +238,25 @@ pub(super) enum PlanFormat {
     Dot,
     /// For programs
     Json,
+}
+
+/// A command whose examples name the binary that it is in.
+pub(super) fn with_examples(command: clap::Command, name: &str) -> clap::Command {
+    let help = command.get_after_help().map(ToString::to_string);
+    let command = command.mut_subcommands(|command| with_examples(command, name));
+    match help {
+        Some(help) => command.after_help(help.replace("{name}", name)),
+        None => command,
+    }
+}
+
+/// The name of the binary, by its arguments.
+pub(super) fn name_of(args: &[OsString]) -> String {
+    let path = args.first().map(PathBuf::from).unwrap_or_default();
+    let name = path
+        .file_stem()
+        .map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| "job".to_owned())
 }
 
 /// The arguments with `run` put in where no command is named.

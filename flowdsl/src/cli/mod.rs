@@ -1,4 +1,4 @@
-//! A command line for any job binary: `run` and `plan`.
+//! A command line for any job binary: `run`, `plan`, and commands that look after its checkpoints.
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -19,8 +19,8 @@
 //! | exit code | |
 //! |---|---|
 //! | 0 | finished, stopped, or had finished already |
-//! | 1 | the job failed |
-//! | 2 | the command line or the settings are wrong; nothing was touched |
+//! | 1 | the job failed, or something that was looked at is damaged |
+//! | 2 | the command line, the settings or the place are wrong; nothing was touched |
 //! | 130 | ended at once by a second signal |
 //!
 //! `RUST_LOG` sets what is logged; by default warnings on a terminal, and `info` elsewhere.
@@ -29,6 +29,7 @@ mod args;
 mod ending;
 mod logs;
 mod numbers;
+mod operations;
 mod progress;
 mod values;
 mod watch;
@@ -42,7 +43,10 @@ use std::process::ExitCode;
 
 use ::clap::{Args, CommandFactory, FromArgMatches};
 
-use self::args::{Command, CommandLine, Plan, PlanFormat, Run, with_command};
+use self::args::{
+    Command, CommandLine, FlowctlCommandLine, Plan, PlanFormat, Run, name_of, with_command,
+    with_examples,
+};
 use self::ending::Failure;
 use crate::{CheckpointLocation, Error, Job, JobReport, plan};
 
@@ -91,7 +95,8 @@ impl<A: Args> Cli<A> {
         args: impl IntoIterator<Item = T>,
     ) -> Result<Self, clap::Error> {
         let args = with_command(args.into_iter().map(Into::into));
-        let matches = CommandLine::<A>::command().try_get_matches_from(args)?;
+        let command = with_examples(CommandLine::<A>::command(), &name_of(&args));
+        let matches = command.try_get_matches_from(args)?;
         let CommandLine { command } = CommandLine::from_arg_matches(&matches)?;
         Ok(Self { command })
     }
@@ -100,14 +105,18 @@ impl<A: Args> Cli<A> {
     pub fn args(&self) -> &A {
         match &self.command {
             Command::Run(Run { own, .. }) | Command::Plan(Plan { own, .. }) => own,
+            Command::Operation(operation) => operation.own(),
         }
     }
 
-    /// Keeps checkpoints in `dir` unless the command line names a directory.
+    /// Keeps checkpoints in `dir`, and looks for them there, unless the command line names a directory.
     pub fn default_checkpoint_dir(mut self, dir: impl Into<CheckpointLocation>) -> Self {
-        if let Command::Run(Run { run, .. }) = &mut self.command {
-            run.checkpoint_dir.get_or_insert_with(|| dir.into());
-        }
+        let named = match &mut self.command {
+            Command::Run(Run { run, .. }) => &mut run.checkpoint_dir,
+            Command::Operation(operation) => &mut operation.place_mut().checkpoint_dir,
+            Command::Plan(_) => return self,
+        };
+        named.get_or_insert_with(|| dir.into());
         self
     }
 
@@ -127,12 +136,26 @@ impl<A: Args> Cli<A> {
                 run_shown(job, run).and_then(|report| then(&report).map_err(Failure::Failed))
             }
             Command::Plan(Plan { format, .. }) => print_plan(job, *format).map_err(Failure::Failed),
+            Command::Operation(operation) => {
+                return operations::operate(operation, Some(job.name()));
+            }
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.tell(),
         }
     }
+}
+
+/// The whole `main` of `flowctl`, which looks after the checkpoints of any job.
+pub fn flowctl() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let command = with_examples(FlowctlCommandLine::command(), "flowctl");
+    let parsed = command
+        .try_get_matches_from(args)
+        .and_then(|matches| FlowctlCommandLine::from_arg_matches(&matches));
+    let FlowctlCommandLine { operation } = parsed.unwrap_or_else(|error| error.exit());
+    operations::operate(&operation, None)
 }
 
 /// Runs a job as `run` does: with progress, logs and signals. For binaries with their own commands.

@@ -50,6 +50,21 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
+/// A number of bytes with a unit that suits it.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1_024 {
+        return format!("{bytes} B");
+    }
+    let mut size = bytes as f64 / 1_024.0;
+    let mut unit = 0;
+    while size >= 1_023.95 && unit + 1 < UNITS.len() {
+        size /= 1_024.0;
+        unit += 1;
+    }
+    format!("{size:.1} {}", UNITS[unit])
+}
+
 /// A duration with a unit that suits it.
 pub(super) fn short(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();

@@ -16,7 +16,7 @@ fn run_args(args: &[&str]) -> Result<RunArgs, String> {
         .map_err(|e| e.to_string())?;
     match cli.command {
         Command::Run(Run { run, .. }) => Ok(run),
-        Command::Plan(_) => Err("this is a plan".to_owned()),
+        Command::Plan(_) | Command::Operation(_) => Err("this is no run".to_owned()),
     }
 }
 

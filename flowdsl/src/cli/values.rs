@@ -93,6 +93,18 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Reads how many times faster something is than something else.
+pub(super) fn times(text: &str) -> Result<f64, String> {
+    let times: f64 = text
+        .parse()
+        .map_err(|_| "write a number, such as `5` for five times as fast".to_owned())?;
+    if times.is_finite() && times > 0.0 {
+        Ok(times)
+    } else {
+        Err("it must be more than zero".to_owned())
+    }
+}
+
 /// The units of a size, in bytes.
 const SIZES: [(&str, usize); 7] = [
     ("B", 1),

@@ -1,8 +1,9 @@
 //! Checkpoints for whoever looks at them: listed, verified and read without the code of the job.
 //!
 //! A manifest holds the plan of its job with the schema of each stage's state, so that what is stored can
-//! be read by anybody. Nothing is written there, and nothing removed: a job may be running on the
-//! directory. State in RocksDB is read by RocksDB, from a directory for temporary files. A checkpoint may then vanish while it is read, which is `Unavailable`.
+//! be read by anybody. Nothing is written there, and nothing removed (but by [`prune`]): a job may be running on the
+//! directory, and a checkpoint may vanish while it is read, which is `Unavailable`. State in RocksDB is read by RocksDB,
+//! from a directory for temporary files.
 //!
 //! # Examples
 //!
@@ -30,21 +31,26 @@
 mod changes;
 mod entry;
 mod history;
+mod place;
+mod prune;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod walk;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde_json::Value;
 
 pub use crate::storage::export::export;
 pub use changes::{StateChange, StateChanges};
 pub use entry::{Stamp, StateClock, StateEntry, StatePlace};
 pub use history::History;
+pub use prune::{Pruning, prune};
 pub use summary::{CheckpointSummary, Holding, StageSummary};
+pub use verify::{DamagedFile, DamagedSlot, Verified};
 pub use walk::StateEntries;
 
 pub use crate::protocol::{
@@ -55,51 +61,23 @@ use crate::connector::{SinkSnapshot, SourceSnapshot};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, StageId};
 use crate::protocol::{
-    Location, LogView, Manifest, PlanStage, SlotContent, SlotNumber, StageKind, StateFile,
-    SubtaskSnapshot, Verification, catalogue, files_of,
+    Location, LogView, Manifest, MisplacedSlot, PlanStage, SlotNumber, StageKind, StateFile,
+    SubtaskSnapshot, catalogue, files_of, misplaced_slots,
 };
+use crate::state::stored::StageShape;
+use crate::storage::CheckpointStorage;
 use crate::storage::log::read_log;
-use crate::storage::snapshots::verify_object;
-use crate::storage::{CheckpointLocation, CheckpointStorage, RealDisk, TransferLimits};
 
 /// The checkpoints of a directory, as they were when it was opened.
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
     storage: Arc<dyn CheckpointStorage>,
     log: LogView,
+    misplaced: Vec<MisplacedSlot>,
     work_dir: PathBuf,
 }
 
-/// A slot of the log that does not read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DamagedSlot {
-    /// Its position.
-    pub slot: SlotNumber,
-    /// The epoch that it tells of, if its header is whole.
-    pub epoch: Option<Epoch>,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-/// A state object that is not what was written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DamagedFile {
-    /// Its name.
-    pub name: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
 impl Checkpoints {
-    /// Reads what checkpoints there are at a location.
-    ///
-    /// # Errors
-    ///
-    /// `Invalid` if there is no checkpoint directory; `Unavailable` if the storage does not answer.
-    pub fn open(location: &CheckpointLocation) -> Result<Self> {
-        Self::open_in(location.open_to_read(Arc::new(RealDisk), &TransferLimits::default())?)
-    }
-
     /// Reads what checkpoints there are in a storage.
     ///
     /// # Errors
@@ -113,10 +91,12 @@ impl Checkpoints {
                 storage.place()
             )));
         }
+        let misplaced = misplaced_slots(&log);
         log.leave_out_latecomers();
         Ok(Self {
             storage,
             log,
+            misplaced,
             work_dir: std::env::temp_dir(),
         })
     }
@@ -150,7 +130,7 @@ impl Checkpoints {
     ///
     /// `Invalid` if there is none.
     pub fn newest(&self) -> Result<Checkpoint<'_>> {
-        self.iter().next().ok_or_else(|| self.no_checkpoint("yet"))
+        self.iter().next().ok_or_else(|| self.no_checkpoint())
     }
 
     /// The checkpoint of an epoch.
@@ -162,37 +142,12 @@ impl Checkpoints {
         let mut checkpoints = self.iter();
         checkpoints
             .find(|checkpoint| checkpoint.manifest.epoch == epoch)
-            .ok_or_else(|| self.no_checkpoint(&format!("of epoch {epoch}")))
-    }
-
-    /// The slots that do not read, or that another version has written.
-    pub fn damaged_slots(&self) -> Vec<DamagedSlot> {
-        let slots = self.log.since_fresh_start().iter();
-        slots
-            .filter_map(|slot| match &slot.content {
-                SlotContent::Damaged { author, reason } => Some(DamagedSlot {
-                    slot: slot.number,
-                    epoch: author.map(|author| author.epoch),
-                    reason: reason.clone(),
-                }),
-                SlotContent::OtherVersion { reason } => Some(DamagedSlot {
-                    slot: slot.number,
-                    epoch: None,
-                    reason: reason.clone(),
-                }),
-                SlotContent::Claim(_) | SlotContent::Manifest(_) => None,
-            })
-            .collect()
+            .ok_or_else(|| self.no_such_checkpoint(epoch))
     }
 
     /// Every state object that a checkpoint names, with the checkpoints that name it.
     pub fn files(&self) -> Vec<StateFile> {
         catalogue(&self.log)
-    }
-
-    fn no_checkpoint(&self, which: &str) -> Error {
-        let place = self.storage.place();
-        Error::invalid(format!("there is no checkpoint {which} in {place}"))
     }
 }
 
@@ -221,27 +176,6 @@ impl<'a> Checkpoint<'a> {
         files_of(self.manifest).collect()
     }
 
-    /// Reads every state object, and says which ones are not what was written.
-    ///
-    /// # Errors
-    ///
-    /// `Unavailable` if the storage does not answer: that says nothing about the bytes.
-    pub fn verify(&self) -> Result<Vec<DamagedFile>> {
-        let mut damaged = Vec::new();
-        for snapshot in &self.manifest.snapshots {
-            for reference in &snapshot.refs {
-                match verify_object(self.storage, reference)? {
-                    Verification::Whole => {}
-                    Verification::Damaged { object, reason } => damaged.push(DamagedFile {
-                        name: object,
-                        reason,
-                    }),
-                }
-            }
-        }
-        Ok(damaged)
-    }
-
     /// The stages that keep state per key.
     pub fn keyed_stages(&self) -> impl Iterator<Item = &'a PlanStage> + use<'a> {
         let stages = self.manifest.plan.stages.iter();
@@ -260,6 +194,19 @@ impl<'a> Checkpoint<'a> {
         let planned = self.stage(stage, StageKind::Keyed)?;
         let from = (self.storage, self.work_dir);
         StateEntries::of(from, self.manifest, planned).map_err(|e| e.in_stage(stage))
+    }
+
+    /// What a stage keeps of one key, which is JSON as in its entries.
+    ///
+    /// # Errors
+    ///
+    /// As [`state`](Self::state), and `Invalid` if the stage has no such keys.
+    pub fn state_of(&self, stage: &StageId, key: &Value) -> Result<StateEntries<'a>> {
+        let planned = self.stage(stage, StageKind::Keyed)?;
+        let entries = self.state(stage)?;
+        let shape = planned.schema.as_ref().and_then(StageShape::of);
+        let shape = shape.ok_or_else(|| Error::internal("it was read by its schema"))?;
+        entries.of_key(key, &shape).map_err(|e| e.in_stage(stage))
     }
 
     /// How far the splits of a source had been read, subtask by subtask.

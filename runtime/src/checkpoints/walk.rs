@@ -3,12 +3,16 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::entry::{StateEntry, entries_of};
 use crate::error::{Error, Result};
 use crate::ids::{KeyGroupCount, StageId};
 use crate::protocol::{Manifest, PlanStage};
+use crate::schema::from_json;
+use crate::state::part::parts_span;
 use crate::state::span::HashSpan;
-use crate::state::stored::{Live, StageShape, Stored, StoredStage, Table, misfit};
+use crate::state::stored::{Live, StageShape, Stored, StoredStage, Table, hash_of_datum, misfit};
 use crate::storage::nonce::fresh_nonce;
 use crate::storage::{CheckpointStorage, WorkDir, names};
 
@@ -28,6 +32,8 @@ pub struct StateEntries<'a> {
     groups: KeyGroupCount,
     stored: StoredStage<'a>,
     ready: VecDeque<StateEntry>,
+    /// The only key whose entries are asked for.
+    only: Option<Value>,
 }
 
 impl<'a> StateEntries<'a> {
@@ -64,7 +70,27 @@ impl<'a> StateEntries<'a> {
             groups: manifest.key_groups,
             stored: StoredStage::open(stored, &shape, owning)?,
             ready: VecDeque::new(),
+            only: None,
         })
+    }
+
+    /// The same, for one key: only what lies where its entries are is looked at.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the stage has no such keys.
+    pub(super) fn of_key(mut self, key: &Value, shape: &StageShape<'_>) -> Result<Self> {
+        let datum = from_json(key, shape.key());
+        let hash = datum.and_then(|datum| hash_of_datum(&datum, shape.key()));
+        let hash = hash.ok_or_else(|| {
+            let schema = shape.key();
+            Error::invalid(format!(
+                "{key} is no key of the stage: its keys are {schema}"
+            ))
+        })?;
+        self.stored.walk(shape, parts_span(hash))?;
+        self.only = Some(key.clone());
+        Ok(self)
     }
 
     /// The watermark of each subtask at the barrier, by worker; `None` of those that keep none.
@@ -81,7 +107,8 @@ impl<'a> StateEntries<'a> {
             .stored
             .next_slice()?
             .and_then(|(table, live)| entries(table, live, self.groups));
-        Some(found.map(|entries| self.ready.extend(entries)))
+        let asked = |entry: &StateEntry| self.only.as_ref().is_none_or(|only| *only == entry.key);
+        Some(found.map(|entries| self.ready.extend(entries.into_iter().filter(asked))))
     }
 }
 

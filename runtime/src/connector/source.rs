@@ -66,6 +66,11 @@ impl Offset {
         Self(bitcode::serialize(position).expect("a position is plain data: numbers and strings"))
     }
 
+    /// The position as it is stored.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Decodes a connector's own position.
     ///
     /// # Errors

@@ -30,6 +30,7 @@
 //! it looks whose the last slot is each time before it tries ([`Claimant`](crate::protocol::Claimant)). Had another
 //! claim come between the look and the create, the slot would be taken, and it looks again.
 
+mod order;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +43,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation};
 use crate::protocol::{CheckpointKind, Manifest};
+
+pub use order::{MisplacedSlot, misplaced_slots};
 
 /// How far epochs are numbered above a slot whose own epoch cannot be read.
 const EPOCHS_LEFT_FOR_A_LOST_HEADER: u64 = 1_000;

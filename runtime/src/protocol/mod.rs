@@ -12,6 +12,7 @@
 //! | does a run that failed begin again? | [`may_restart`] |
 //! | was a slot of the log written by us? | [`judge_occupant`] |
 //! | may a process claim the log once more? | [`Claimant`] |
+//! | does a slot stand where it was written? | [`misplaced_slots`] |
 //! | what may become visible? | [`CommitPermit`] |
 //! | which checkpoint does a job start from? | [`choose_checkpoint`] |
 //! | is a checkpoint to be brought in first? | [`judge_restore`] |
@@ -74,8 +75,8 @@ pub use history::{
     RunRecord, SignOfLife, runs_of, surplus,
 };
 pub use log::{
-    Claim, LogView, Occupant, Slot, SlotAuthor, SlotContent, SlotNumber, SlotRole, StateObject,
-    claim_counts, judge_occupant, may_claim, may_delete,
+    Claim, LogView, MisplacedSlot, Occupant, Slot, SlotAuthor, SlotContent, SlotNumber, SlotRole,
+    StateObject, claim_counts, judge_occupant, may_claim, may_delete, misplaced_slots,
 };
 pub use manifest::{
     CheckpointKind, Location, Manifest, PlanEdge, PlanStage, SnapshotKind, SnapshotRef, StageKind,

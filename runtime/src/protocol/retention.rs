@@ -59,6 +59,9 @@ pub enum Phase {
     Running,
     /// The workers have ended, and all that they wrote with: no manifest follows.
     Over,
+    /// No run is there: somebody has claimed the log to clean up, and publishes nothing. The newest checkpoint has been
+    /// verified, and is that of an earlier generation.
+    Offline,
 }
 
 /// How a job ended that did not fail.
@@ -120,7 +123,7 @@ impl CleanupPlan {
 /// Plans what may be deleted now.
 pub fn plan_cleanup(facts: &RetentionFacts<'_>) -> CleanupPlan {
     // Before its own first checkpoint a run deletes nothing: it may have fallen back to an older
-    // checkpoint than the newest, and has nothing better yet.
+    // checkpoint than the newest, and has nothing better yet. Who cleans up offline has verified the newest.
     let Some(newest) = newest_to_go_by(facts) else {
         return CleanupPlan::default();
     };
@@ -136,8 +139,11 @@ pub fn plan_cleanup(facts: &RetentionFacts<'_>) -> CleanupPlan {
         .flat_map(objects_of)
         .collect();
     let unread_up_to = unread_up_to(facts.log);
-    // Behind the end of a job nothing becomes of what was written for epochs that did not come.
-    let is_over = facts.phase == Phase::Over;
+    // Behind the end of a job, or of its runs, nothing becomes of what was written for epochs that did not come.
+    let is_over = match facts.phase {
+        Phase::Running => false,
+        Phase::Over | Phase::Offline => true,
+    };
     let object_may_go = |object: &&StateObject| {
         let is_open = object.epoch > newest.epoch && !is_over;
         !is_open
@@ -172,7 +178,12 @@ pub fn objects_of(manifest: &Manifest) -> impl Iterator<Item = &str> {
 
 fn newest_to_go_by<'a>(facts: &RetentionFacts<'a>) -> Option<&'a Manifest> {
     let (slot, manifest) = facts.log.manifests_newest_first().next()?;
-    let is_good = manifest.generation == facts.generation || facts.ended_with == Some(slot);
+    let is_good = match facts.phase {
+        Phase::Running | Phase::Over => {
+            manifest.generation == facts.generation || facts.ended_with == Some(slot)
+        }
+        Phase::Offline => true,
+    };
     is_good.then_some(manifest)
 }
 
@@ -214,7 +225,8 @@ fn may_go(slot: &Slot, stays_from: Option<SlotNumber>, facts: &RetentionFacts<'_
     };
     // A damaged checkpoint that was passed over goes at once: the job has taken back its output and gone
     // on from an older one. Were its files repaired later, it would look like an ancestor of ours.
-    let is_passed_over = facts.damaged.contains(&slot.number);
+    // Offline nothing has gone on from anywhere: it may be mended yet.
+    let is_passed_over = facts.phase != Phase::Offline && facts.damaged.contains(&slot.number);
     is_collected
         && !facts.left.contains(&slot.number)
         && (is_passed_over || stays_from.is_some_and(|oldest| slot.number < oldest))

@@ -3,7 +3,7 @@
 //! The codec of snapshots says nothing of itself: what stands where follows from the calls that a
 //! type's `Deserialize` makes. A schema knows enough to make the same calls.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use serde::de::{
@@ -18,6 +18,8 @@ use crate::error::{Error, Result};
 thread_local! {
     /// What the sequence that is being read holds: `Deserialize` has no place for an argument.
     static ITEM: RefCell<Option<Schema>> = const { RefCell::new(None) };
+    /// How many items without a byte may still come.
+    static EMPTY: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Decodes a sequence of values of one schema, as `bitcode` wrote it.
@@ -29,6 +31,7 @@ thread_local! {
 pub(crate) fn read_items(bytes: &[u8], item: &Schema) -> Result<Vec<Datum>> {
     check_known(item)?;
     ITEM.set(Some(item.clone()));
+    EMPTY.set(MOST_EMPTY);
     let items = bitcode::deserialize::<Items>(bytes);
     ITEM.set(None);
     items
@@ -45,6 +48,7 @@ pub(crate) fn read_items(bytes: &[u8], item: &Schema) -> Result<Vec<Datum>> {
 #[cfg(feature = "rocksdb")]
 pub(crate) fn take_item<'b>(bytes: &'b [u8], item: &Schema) -> Result<(Datum, &'b [u8])> {
     let shape = Shape::of(item);
+    EMPTY.set(MOST_EMPTY);
     let mut from = postcard::Deserializer::from_bytes(bytes);
     let value = shape.deserialize(&mut from);
     value
@@ -95,23 +99,37 @@ impl<'de> Deserialize<'de> for Items {
     }
 }
 
-/// Items without a byte in one list, at most: their number alone would be believed.
+/// Items without a byte in the lists and maps that are read at once, at most: their number alone would be believed, and
+/// the number of such lists.
 const MOST_EMPTY: usize = 1 << 16;
+
+/// Counts an item without a byte.
+fn count_empty<E: serde::de::Error>() -> Result<(), E> {
+    match EMPTY.get().checked_sub(1) {
+        Some(left) => {
+            EMPTY.set(left);
+            Ok(())
+        }
+        None => Err(E::custom(format!(
+            "its lists hold more than {MOST_EMPTY} items without a byte"
+        ))),
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for Shape<'_> {
     type Value = Datum;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Datum, D::Error> {
+        if self.depth > DEEPEST {
+            let message = format!("a value is inside itself or others more than {DEEPEST} times");
+            return Err(D::Error::custom(message));
+        }
         match self.schema {
             Schema::Plain(name) => match Plain::named(name) {
                 Some(plain) => plain.deserialize(deserializer),
                 None => Err(D::Error::custom(format!("`{name}` is not known"))),
             },
             Schema::Recursive(name) => match self.unfolded(name) {
-                Some(shape) if shape.depth > DEEPEST => {
-                    let message = format!("`{name}` is inside itself more than {DEEPEST} times");
-                    Err(D::Error::custom(message))
-                }
                 Some(shape) => shape.deserialize(deserializer),
                 None => Err(D::Error::custom(format!("`{name}` is not around"))),
             },
@@ -155,6 +173,9 @@ fn fields_of<'s>(of: Shape<'s>, fields: &'s [Field], around: &'s Around<'s>) -> 
 /// The shapes of the parts of a sequence, one after the other.
 trait Shapes<'s> {
     fn at(&self, index: usize) -> Option<Shape<'s>>;
+
+    /// The shape of each, if there is no end of them.
+    fn of_each(&self) -> Option<Shape<'s>>;
 }
 
 /// The same for each.
@@ -162,6 +183,10 @@ struct Repeat<'s>(Shape<'s>);
 
 impl<'s> Shapes<'s> for Repeat<'s> {
     fn at(&self, _: usize) -> Option<Shape<'s>> {
+        Some(self.0)
+    }
+
+    fn of_each(&self) -> Option<Shape<'s>> {
         Some(self.0)
     }
 }
@@ -172,6 +197,10 @@ struct Each<'s>(Vec<Shape<'s>>);
 impl<'s> Shapes<'s> for Each<'s> {
     fn at(&self, index: usize) -> Option<Shape<'s>> {
         self.0.get(index).copied()
+    }
+
+    fn of_each(&self) -> Option<Shape<'s>> {
+        None
     }
 }
 
@@ -186,10 +215,11 @@ impl<'de, 's, S: Shapes<'s>> Visitor<'de> for Parts<S> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Datum>, A::Error> {
         let mut values = Vec::new();
+        let of_each = self.0.of_each();
+        let pays_nothing = of_each.is_some_and(|shape| is_empty(shape.schema));
         while let Some(shape) = self.0.at(values.len()) {
-            if values.len() >= MOST_EMPTY && is_empty(shape.schema) {
-                let message = format!("a list holds more than {MOST_EMPTY} items without a byte");
-                return Err(A::Error::custom(message));
+            if pays_nothing {
+                count_empty()?;
             }
             match seq.next_element_seed(shape)? {
                 Some(value) => values.push(value),
@@ -211,7 +241,11 @@ impl<'de> Visitor<'de> for Pairs<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut pairs = Vec::new();
+        let pays_nothing = is_empty(self.0.schema) && is_empty(self.1.schema);
         while let Some(pair) = map.next_entry_seed(self.0, self.1)? {
+            if pays_nothing {
+                count_empty()?;
+            }
             pairs.push(pair);
         }
         Ok(pairs)
@@ -243,7 +277,11 @@ fn is_empty(schema: &Schema) -> bool {
         Schema::Plain(name) => Plain::named(name) == Some(Plain::Unit),
         Schema::Tuple(parts) => parts.iter().all(is_empty),
         Schema::Struct(_, fields) => fields.iter().all(|field| is_empty(&field.schema)),
-        Schema::Enum(_, variants) => variants.len() < 2,
+        Schema::Enum(_, variants) => match &variants[..] {
+            [] => true,
+            [(_, fields)] => fields.iter().all(|field| is_empty(&field.schema)),
+            _ => false,
+        },
         Schema::Option(_) | Schema::List(_) | Schema::Map(..) | Schema::Recursive(_) => false,
     }
 }

@@ -74,7 +74,7 @@ fn object(parts: &[Datum], fields: &[Field], of: Shape<'_>, name: &str) -> Value
 }
 
 /// Whether a value of the schema may become `null`.
-fn may_be_null(schema: &Schema) -> bool {
+pub(super) fn may_be_null(schema: &Schema) -> bool {
     match schema {
         Schema::Option(_) => true,
         Schema::Plain(name) => Plain::named(name) == Some(Plain::Unit),

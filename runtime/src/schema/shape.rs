@@ -7,12 +7,12 @@ use super::{Field, Schema};
 pub(crate) struct Shape<'s> {
     pub(crate) schema: &'s Schema,
     pub(crate) around: Option<&'s Around<'s>>,
-    /// How often a type stood inside itself on the way here.
+    /// How many types are around it on the way here.
     pub(super) depth: usize,
 }
 
-/// A value inside itself more often than this would take too much of the stack.
-pub(super) const DEEPEST: usize = 128;
+/// A value inside more others than this would take too much of the stack.
+pub(super) const DEEPEST: usize = 512;
 
 /// A named type, and what is around that.
 pub(crate) struct Around<'s> {
@@ -33,7 +33,12 @@ impl<'s> Shape<'s> {
 
     /// A part without a name around it.
     pub(crate) const fn part(self, schema: &'s Schema) -> Self {
-        Self { schema, ..self }
+        let depth = self.depth + 1;
+        Self {
+            schema,
+            depth,
+            ..self
+        }
     }
 
     /// What is around the fields of this type, whose name is given.
@@ -50,7 +55,7 @@ impl<'s> Shape<'s> {
         Self {
             schema: &field.schema,
             around: Some(around),
-            depth: self.depth,
+            depth: self.depth + 1,
         }
     }
 

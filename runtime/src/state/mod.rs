@@ -14,6 +14,7 @@ mod accessors;
     )
 )]
 mod backend;
+pub(crate) mod catalogue;
 mod cells;
 mod chain;
 pub(crate) mod compaction;

@@ -340,6 +340,7 @@ fn file_of(rest: &str) -> Result<PathBuf, String> {
     for piece in pieces {
         let hex = piece
             .get(..2)
+            .filter(|hex| hex.bytes().all(|digit| digit.is_ascii_hexdigit()))
             .and_then(|hex| u8::from_str_radix(hex, 16).ok());
         let byte = hex.ok_or("a `%` in it is not followed by two hexadecimal digits")?;
         bytes.push(byte);

@@ -130,8 +130,8 @@ pub fn parse_state_object(name: &str) -> Option<StateObject> {
     let (epoch, _) = rest.split_once('-')?;
     Some(StateObject {
         name: name.to_owned(),
-        generation: Generation(generation.parse().ok()?),
-        epoch: Epoch(epoch.parse().ok()?),
+        generation: Generation(padded(generation, 10)?),
+        epoch: Epoch(padded(epoch, 20)?),
     })
 }
 
@@ -196,6 +196,12 @@ fn parse_in_requests(stem: &str) -> Option<RequestName> {
     let id = u64::from_str_radix(parts.next()?, 16).ok()?;
     let to = Addressee { generation, nonce };
     parts.next().is_none().then_some(RequestName { to, id })
+}
+
+/// A number that was written with this many digits at least: one with a sign, say, is none of ours.
+fn padded(digits: &str, width: usize) -> Option<u64> {
+    let number = digits.parse().ok()?;
+    (format!("{number:0width$}") == digits).then_some(number)
 }
 
 /// The name of the object by which an object store shows that it creates only what is absent.

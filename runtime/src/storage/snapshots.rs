@@ -288,6 +288,26 @@ pub fn verify_object(
     })
 }
 
+/// The bytes behind a reference, frame included, or what is wrong with them. Those that stand in a manifest are as
+/// whole as that is.
+///
+/// # Errors
+///
+/// `Unavailable` if the storage does not answer: that says nothing about the bytes.
+pub(crate) fn read_whole(
+    storage: &dyn CheckpointStorage,
+    reference: &SnapshotRef,
+) -> Result<Result<Vec<u8>, String>> {
+    match &reference.location {
+        Location::Inline(bytes) => Ok(Ok(bytes.clone())),
+        Location::Object {
+            name,
+            len,
+            checksum,
+        } => read_checked(storage, name, *len, *checksum),
+    }
+}
+
 /// Verifies the manifests of a log, newest first, up to the first whole one.
 ///
 /// # Errors

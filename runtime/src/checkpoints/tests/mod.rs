@@ -1,6 +1,7 @@
 //! Checkpoints read by their schemas, against plain maps.
 
 mod damage;
+mod fuzz;
 mod golden;
 mod model;
 mod stored;

@@ -1,3 +1,5 @@
+mod offline;
+
 use super::*;
 use crate::ids::{StageId, SubtaskId, WorkerIndex};
 use crate::protocol::testing::{

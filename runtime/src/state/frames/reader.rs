@@ -1,6 +1,9 @@
 //! Reading the bytes of frames: nothing in them is trusted.
 
-use serde::de::DeserializeOwned;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::{FRAME_LIMIT, HashSpan, LAYOUT, LogicKind, Namespace, corrupt};
 use crate::error::{Error, Result};
@@ -98,13 +101,46 @@ impl<'a> Reader<'a> {
         if count == 0 || count > FRAME_LIMIT {
             return Err(corrupt(format!("a frame holds {count} items")));
         }
-        let items: Vec<T> = bitcode::deserialize(self.0)
+        let UpToLimit(items) = bitcode::deserialize(self.0)
             .map_err(|e| corrupt(format!("an item does not decode: {e}")))?;
         if items.len() != count {
             return Err(corrupt(format!(
                 "a frame holds {} items and says {count}",
                 items.len()
             )));
+        }
+        Ok(items)
+    }
+}
+
+/// The items of a frame: no more than a frame may hold are read, whatever the bytes say. Items without a byte would
+/// otherwise be read as often as a number in them says.
+struct UpToLimit<T>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for UpToLimit<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Items(PhantomData)).map(Self)
+    }
+}
+
+struct Items<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a sequence")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+        let mut items = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(FRAME_LIMIT));
+        while let Some(item) = seq.next_element()? {
+            if items.len() == FRAME_LIMIT {
+                return Err(A::Error::custom(format!(
+                    "there are more than {FRAME_LIMIT} items"
+                )));
+            }
+            items.push(item);
         }
         Ok(items)
     }

@@ -13,6 +13,7 @@ use crate::ids::{Epoch, SubtaskId};
 use crate::metrics::Metrics;
 use crate::protocol::{Location, SnapshotKind, SnapshotRef, Verification};
 use crate::state::StateStore;
+use crate::state::catalogue::names_of;
 use crate::storage::snapshots::{read_foreign, verify_object};
 use crate::storage::{CheckpointStorage, WorkDir};
 
@@ -119,22 +120,12 @@ pub(super) fn put_files(
     let catalogue = of_kind(SnapshotKind::RocksCatalogue)
         .next()
         .ok_or_else(|| corrupt("a snapshot has no catalogue of files"))?;
-    let names: Vec<String> = bitcode::deserialize(&read_foreign(storage, catalogue)?)
-        .map_err(|e| corrupt(format!("the catalogue of files does not decode: {e}")))?;
+    let names = names_of(&read_foreign(storage, catalogue)?)?;
     if names.len() != of_kind(SnapshotKind::RocksFile).count() {
         return Err(corrupt("the catalogue of files is that of other files"));
     }
     let mut files = Files::new();
     for (name, reference) in names.into_iter().zip(of_kind(SnapshotKind::RocksFile)) {
-        if !is_plain(&name) {
-            return Err(corrupt(format!(
-                "`{name}` is not the name of a file of RocksDB"
-            )));
-        }
-        // What is written under a name that is a link already would be written into the checkpoint.
-        if files.contains_key(&name) {
-            return Err(corrupt(format!("the catalogue has `{name}` twice")));
-        }
         if is_table(&name) && link(reference, storage, &dir.path().join(&name))? {
             if checked == Checked::Now {
                 check(reference, storage)?;
@@ -167,10 +158,4 @@ fn check(reference: &SnapshotRef, storage: &dyn CheckpointStorage) -> Result<()>
 /// Whether a file is a table, which never changes once it is written.
 pub(super) fn is_table(name: &str) -> bool {
     name.strip_suffix(".sst").is_some()
-}
-
-/// Names in a catalogue are bytes, too.
-fn is_plain(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    !name.is_empty() && !name.starts_with('.') && name.chars().all(plain)
 }

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub(crate) use self::chain::Live;
 use self::pages::Pages;
-pub(crate) use self::routing::{hash_of_key, hash_of_stored};
+pub(crate) use self::routing::{hash_of_datum, hash_of_key, hash_of_stored};
 pub(crate) use self::shape::{StageShape, Table, What};
 use self::subtask::{Rest, StoredSubtask};
 use super::part::parts_span;

@@ -10,7 +10,7 @@ use crate::schema::{Datum, Field, Plain, Schema, Shape};
 use crate::state::part::part_hash_from;
 
 /// The routing hash of a key; `None` if the schema is none of a key, or the datum does not fit it.
-fn hash_of_datum(key: &Datum, schema: &Schema) -> Option<u64> {
+pub(crate) fn hash_of_datum(key: &Datum, schema: &Schema) -> Option<u64> {
     let mut hasher = KeyHasher::new();
     feed(&mut hasher, key, Shape::of(schema))?;
     Some(hasher.finish())

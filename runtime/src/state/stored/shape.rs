@@ -88,6 +88,11 @@ impl<'s> StageShape<'s> {
         Some(Self { key, kind })
     }
 
+    /// The schema of the stage's keys.
+    pub(crate) fn key(&self) -> &'s Schema {
+        self.key
+    }
+
     /// The kind of stage that writes such snapshots.
     pub(crate) fn logic(&self) -> LogicKind {
         match self.kind {
