@@ -194,6 +194,42 @@ fn migrations_of_values_states_keys_and_both_go_on_where_the_old_types_ended() {
     }
 }
 
+/// The sink read what the stage of that name had kept, and said that it was damaged.
+#[test]
+fn a_stage_that_has_become_a_sink_starts_empty_once_its_state_may_be_dropped() {
+    for backends in backends_in_turn(2) {
+        let mut harness = Harness::new();
+        let input = harness.input::<u64>();
+        let source = input.clone();
+        harness.start_with(&first(&input), on(&backends[0], 2));
+        input.push_all(0..5);
+        harness.settle().expect("a checkpoint");
+        harness.stop().expect("it stops");
+        let job = Job::new("migrated", move |flow| {
+            flow.source("numbers", source.clone())
+                .at("sums")
+                .sink(File::csv("out/numbers").no_header());
+        });
+        let dropped = ["sums_out", "kept", "kept_out", "notes", "notes_out"];
+        let mut options = on(&backends[1], 2);
+        for stage in dropped {
+            options = options.allow_dropped(stage);
+        }
+        harness.start_with(&job, options.clone());
+        let error = harness.wait().expect_err("state would be lost");
+        let lines: Vec<&str> = error.message().lines().collect();
+        assert_eq!(lines.len(), 3, "{error}");
+        assert_eq!(
+            lines[1],
+            "  `sums` was a keyed stage and is an exactly-once sink"
+        );
+        harness.start_with(&job, options.allow_dropped("sums"));
+        input.push_all(5..7);
+        harness.finish().expect("it is dropped");
+        assert_eq!(harness.lines("out/numbers"), ["5", "6"]);
+    }
+}
+
 #[test]
 fn two_keys_that_would_become_one_are_refused_with_both_names() {
     for backends in backends_in_turn(2) {

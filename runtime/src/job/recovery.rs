@@ -242,7 +242,7 @@ impl Beginning<'_> {
         sinks: &[SinkEnd],
         chosen: &ChosenCheckpoint,
     ) -> Result<Recovered> {
-        let manifest = self.as_named_now(manifest_of(&writer, chosen)?)?;
+        let mut manifest = self.as_named_now(manifest_of(&writer, chosen)?)?;
         let plan = self.check(&manifest)?;
         for skipped in &chosen.skipped {
             let epoch = chosen.epoch;
@@ -251,6 +251,9 @@ impl Beginning<'_> {
         // CRASH: before output is taken back behind them.
         let left_behind = CleanupPlan::of_left_behind(writer.log(), &manifest);
         cleanup::execute(&left_behind, &mut writer)?;
+        // What is dropped is nobody's: the stage may be a sink now, and was none.
+        let snapshots = &mut manifest.snapshots;
+        snapshots.retain(|snapshot| !plan.diff.drops(&snapshot.subtask.stage));
         restore_sinks(sinks, &manifest, chosen)?;
         let newest = writer.log().manifests_newest_first().next();
         let newest = newest.map(|(slot, _)| slot);
@@ -363,9 +366,6 @@ fn read_manifest(manifest: &Manifest, plan: &RestorePlan) -> Result<Restored> {
     };
     for snapshot in &manifest.snapshots {
         let stage = &snapshot.subtask.stage;
-        if plan.diff.drops(stage) {
-            continue;
-        }
         match kinds.get(stage) {
             Some(StageKind::Source) => {
                 let splits = restored.splits.entry(stage.clone()).or_default();

@@ -117,7 +117,7 @@ struct Walk<'a, 'r> {
 struct Entry {
     hash: u64,
     /// Key and value.
-    entry: Datum,
+    pair: Datum,
     /// The key that it had, in words, where two might become one.
     was: String,
 }
@@ -144,7 +144,7 @@ impl Walk<'_, '_> {
                 let Some(span) = hashes.reduce(|span, hash| span.with(hash.first)) else {
                     continue;
                 };
-                let taken = |entry: &mut Entry| std::mem::replace(&mut entry.entry, Datum::Unit);
+                let taken = |entry: &mut Entry| std::mem::replace(&mut entry.pair, Datum::Unit);
                 let items: Vec<Datum> = entries.iter_mut().map(taken).collect();
                 object.clear();
                 preamble.encode(&mut object);
@@ -184,7 +184,11 @@ impl Walk<'_, '_> {
                 let evolved = evolve(self.evolving, (table, &new), entry);
                 let evolved = evolved.map_err(|e| e.context(format!("the key {text}")))?;
                 let own = evolved.filter(|(hash, _)| own.contains(*hash));
-                entries.extend(own.map(|(hash, entry)| Entry { hash, entry, was }));
+                entries.extend(own.map(|(hash, entry)| Entry {
+                    hash,
+                    pair: entry,
+                    was,
+                }));
             }
             apply(&new, entries)?;
         }
@@ -200,8 +204,8 @@ impl Walk<'_, '_> {
             let mut seen: HashMap<u64, (u64, u64)> = HashMap::new();
             let mut twice = None;
             self.for_each_slice(own, |table, entries| {
-                for Entry { entry, was, .. } in entries {
-                    let key = key_of(table, &entry)?;
+                for Entry { pair, was, .. } in entries {
+                    let key = key_of(table, &pair)?;
                     let hash = hash_of_key(key, table)?;
                     if hash < part.first || hash > last || twice.is_some() {
                         continue;
@@ -233,8 +237,8 @@ impl Walk<'_, '_> {
     fn refuse_twice(&mut self, own: HashSpan, key: &[u8]) -> Result<()> {
         let (mut found, mut now) = (BTreeSet::new(), String::new());
         self.for_each_slice(own, |table, entries| {
-            for Entry { entry, was, .. } in entries {
-                let made = key_of(table, &entry)?;
+            for Entry { pair, was, .. } in entries {
+                let made = key_of(table, &pair)?;
                 if key_bytes(table, made)? == key {
                     now = to_json(made, &table.key).to_string();
                     found.insert(was);

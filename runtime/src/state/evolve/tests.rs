@@ -130,7 +130,7 @@ fn each_worker_keeps_the_keys_that_are_its_own_now() {
             let mut kept = Vec::new();
             walk.for_each_slice(own, |table, entries| {
                 for entry in entries {
-                    kept.push((entry.hash, to_json(&entry.entry, &table.stored_entry())));
+                    kept.push((entry.hash, to_json(&entry.pair, &table.stored_entry())));
                 }
                 Ok(())
             })
