@@ -22,7 +22,8 @@ impl<'s, O, S, K, E, T> Stream<'s, O, S, K, E, T> {
     /// `states` declares what is kept for each key, by name: one of `value_state`, `list_state` and
     /// `map_state`, or a tuple of them. The handler sees those of the present key, and emits any number of
     /// results. States are found again by their names when the job is restored, in whatever order
-    /// the program declares them; a checkpoint with other names or types is refused (`Incompatible`).
+    /// the program declares them; a checkpoint with one that is not declared any more, or whose type cannot be
+    /// read as the new one, is refused (`Incompatible`).
     ///
     /// # Examples
     ///

@@ -216,6 +216,8 @@ impl Comparing<'_> {
                 self.changes.push(format!("state `{name}`: is new: {is}"));
             }
         }
+        let added = new.keys().filter(|name| !stored.contains_key(*name));
+        let added: Vec<String> = added.map(|name| format!("`{name}`")).collect();
         let before = self.differences.len();
         let mut steps = BTreeMap::new();
         for (name, was) in stored {
@@ -225,7 +227,12 @@ impl Comparing<'_> {
             } else {
                 let advice =
                     "give it back its name, or allow it to be dropped with `--allow-dropped`";
-                self.differ(&format!("state `{name}`"), was, "gone", advice);
+                let is = if added.is_empty() {
+                    "gone".to_owned()
+                } else {
+                    format!("gone ({} new)", added.join(", "))
+                };
+                self.differ(&format!("state `{name}`"), was, is, advice);
                 None
             };
             let step = match (step, self.dropping) {

@@ -167,6 +167,21 @@ fn states_of_process_come_and_change_and_go_by_their_names() {
         Ok(&["state `open`: is dropped", "state `seen`: is dropped"]),
     );
     assert!(dropped.is_some_and(|dropped| !dropped.is_same()));
+    check_stage(
+        (
+            &stored,
+            &process(&[
+                ("open", value_of(plain("bool"))),
+                ("total", value_of(plain("u32"))),
+            ]),
+        ),
+        &[],
+        Dropping::Refused,
+        Err(&[
+            "state `seen` was ValueState { value: u32 } and is gone (`total` new): give it back its name, or allow it to \
+             be dropped with `--allow-dropped`",
+        ]),
+    );
     let list = Schema::of_fields("ListState", [("item", plain("bool"))]);
     check_stage(
         (
