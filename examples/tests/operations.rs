@@ -45,7 +45,8 @@ fn running(output: &Path) -> (Child, BufReader<std::process::ChildStderr>) {
         }
         line.clear();
     }
-    panic!("it has ended without a checkpoint");
+    let ended = child.wait().expect("it was started here");
+    panic!("it has ended without a checkpoint: {ended}");
 }
 
 #[test]

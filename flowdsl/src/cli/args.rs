@@ -190,6 +190,10 @@ pub(super) struct CommandLine<A: Args> {
 
 /// What a job binary can be asked to do.
 #[derive(Subcommand, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is made in the life of a process"
+)]
 pub(super) enum Command<A: Args> {
     /// Runs the job, from its last checkpoint if there is one
     Run(Run<A>),
