@@ -32,6 +32,8 @@ pub(super) enum Event {
     /// What a thread of one attempt says; of an attempt that is over it counts no more.
     Inside(AttemptNumber, Inside),
     Stop,
+    /// The same, for somebody who waits for the last checkpoint.
+    StopAndTell(Sender<Result<Epoch>>),
     TakeCheckpoint(Sender<Result<Epoch>>),
     TakeSavepoint(SavepointOrder),
     Crash,
@@ -240,6 +242,7 @@ impl Coordinator<'_> {
                 None
             }
             Event::Stop => Some(Heard::Stop),
+            Event::StopAndTell(reply) => Some(Heard::StopAsked(self.askers.add(reply))),
             Event::TakeCheckpoint(reply) => Some(Heard::CheckpointAsked(self.askers.add(reply))),
             Event::Crash => {
                 self.crashed = true;

@@ -238,7 +238,7 @@ impl Wait {
         loop {
             let left = end.saturating_sub(clock.now());
             match attempt.inbox.recv_timeout(left) {
-                Ok(Event::Stop) => return Waited::Stopped,
+                Ok(Event::Stop | Event::StopAndTell(_)) => return Waited::Stopped,
                 Ok(Event::Crash) => return Waited::Crashed,
                 Ok(Event::TakeCheckpoint(reply)) => {
                     let _ = reply.send(Err(Error::unavailable(&self.why)));

@@ -138,19 +138,32 @@ impl Coordination {
             Heard::Report(report) => self.reported(report),
             Heard::Published(manifest, outcome) => self.published(now, &manifest, outcome),
             Heard::LookedAtLog(found) => self.looked_at_log(found),
-            // A job that drains stops, too.
-            Heard::Stop if self.ending == Ending::No => self.ending = Ending::Stop,
-            Heard::Stop => {}
-            // Nothing is triggered behind the last one, which holds whatever was read.
-            Heard::CheckpointAsked(asker) => match self.last {
-                Some(last) => self.askers.wait_for(last, asker),
-                None => self.askers.ask(asker),
-            },
+            Heard::Stop => self.stop(),
+            Heard::StopAsked(asker) => {
+                self.stop();
+                self.checkpoint_asked(asker);
+            }
+            Heard::CheckpointAsked(asker) => self.checkpoint_asked(asker),
             Heard::SavepointAsked(asker) => self.savepoint_asked(asker),
             Heard::StopWithSavepoint(asker, drain) => self.stop_with_savepoint(asker, drain),
             Heard::Copied(asker, outcome) => self.copied(asker, outcome),
         }
         self.tick(now)
+    }
+
+    fn stop(&mut self) {
+        // A job that drains stops, too.
+        if self.ending == Ending::No {
+            self.ending = Ending::Stop;
+        }
+    }
+
+    fn checkpoint_asked(&mut self, asker: Asker) {
+        // Nothing is triggered behind the last one, which holds whatever was read.
+        match self.last {
+            Some(last) => self.askers.wait_for(last, asker),
+            None => self.askers.ask(asker),
+        }
     }
 
     /// Decides what time alone brings about.

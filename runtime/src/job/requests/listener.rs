@@ -160,19 +160,16 @@ impl Listening {
             occasion,
             reply: reply.clone(),
         };
-        let events: Vec<Event> = match wish {
-            // The next checkpoint is the last one then.
-            Wish::Stop => vec![Event::Stop, Event::TakeCheckpoint(reply)],
-            Wish::Checkpoint => vec![Event::TakeCheckpoint(reply)],
-            Wish::Savepoint { to } => vec![Event::TakeSavepoint(savepoint(to, Occasion::Now))],
+        let event = match wish {
+            Wish::Stop => Event::StopAndTell(reply),
+            Wish::Checkpoint => Event::TakeCheckpoint(reply),
+            Wish::Savepoint { to } => Event::TakeSavepoint(savepoint(to, Occasion::Now)),
             Wish::StopWithSavepoint { to, drain } => {
-                vec![Event::TakeSavepoint(savepoint(to, Occasion::Stop(*drain)))]
+                Event::TakeSavepoint(savepoint(to, Occasion::Stop(*drain)))
             }
         };
-        for event in events {
-            // Where nobody hears it any more, the outcome's other end is gone, too.
-            let _ = self.parts.events.send(event);
-        }
+        // Where nobody hears it any more, the outcome's other end is gone, too.
+        let _ = self.parts.events.send(event);
         outcome
     }
 

@@ -55,6 +55,8 @@ pub enum Heard {
     LookedAtLog(Result<()>),
     /// The job is to stop.
     Stop,
+    /// The job is to stop, and somebody wants to hear of its last checkpoint.
+    StopAsked(Asker),
     /// Somebody wants a checkpoint now.
     CheckpointAsked(Asker),
     /// Somebody wants a savepoint now.

@@ -214,3 +214,15 @@ fn only_so_many_savepoints_are_under_way() {
     play.answer(6);
     play.expect(&["keep 6 for 2", "keep 6 for 3", "keep 6 for 4", "trigger 7"]);
 }
+
+/// A stop and the question for its checkpoint were once two things, and the job could end between them.
+#[test]
+fn whoever_asks_for_a_stop_is_told_of_the_last_checkpoint() {
+    let mut play = Play::begin(|_| ());
+    play.hear(Heard::StopAsked(Asker(1)));
+    play.expect(&["trigger 5 as the last"]);
+    play.answer(5);
+    play.durable();
+    play.committed(5);
+    play.expect(&["publish 5", "5 took 0ns", "permit 5", "tell 1 5", "finish"]);
+}
