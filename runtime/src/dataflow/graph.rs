@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::protocol::{
     Acknowledgement, Evolving, PlanEdge, PlanStage, Report, SnapshotRef, StageKind, StoredPlan,
 };
+use crate::schema::Schema;
 use crate::settings::{CheckpointMode, Limits};
 use crate::state::{Backend, StateStore};
 use crate::storage::Disk;
@@ -205,6 +206,17 @@ impl<'s> Graph<'s> {
             let text = format!(
                 "two stages have the id `{}`: give one of them another with `as` (or `.at(..)`)",
                 stage.id
+            );
+            blueprint.errors.push(Error::invalid(text));
+        }
+        // Its own manifests could not be read again.
+        let depth = stage.schema.as_ref().map_or(0, Schema::depth);
+        if depth > Schema::DEEPEST {
+            let text = format!(
+                "the types of the state of `{}` are inside one another {depth} times, and may be {} times: keep \
+                 them in less of one value, such as the map or the list of a `process`",
+                stage.id,
+                Schema::DEEPEST
             );
             blueprint.errors.push(Error::invalid(text));
         }

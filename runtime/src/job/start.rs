@@ -1,5 +1,8 @@
 //! One run of a job, from its settings to its report: attempts, until one ends well or none may follow.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
