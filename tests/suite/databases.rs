@@ -176,15 +176,23 @@ fn what_a_killed_run_left_in_the_work_directory_goes_and_what_others_have_there_
     assert!(!mine.exists() && !theirs.exists());
     // `kill -9` leaves them.
     let no_run = work.join("notes");
-    for dir in [&mine, &theirs, &no_run] {
+    let leave = |dir: &Path| {
         fs::create_dir_all(dir.join("db")).expect("made");
         fs::write(dir.join("db/000001.sst"), b"left").expect("written");
+    };
+    for dir in [&mine, &theirs, &no_run] {
+        leave(dir);
     }
     let (stale, kept) = (mine.clone(), [theirs.clone(), no_run.clone()]);
     second_half(&options, &input, move |_| {
         assert!(!stale.exists(), "before the first result");
         assert!(kept.iter().all(|dir| dir.join("db/000001.sst").exists()));
     });
+    // The run that has finished the job was killed behind its last checkpoint.
+    leave(&mine);
+    let end = run(&options, &input, |_, _| ());
+    assert_eq!(end, (Outcome::AlreadyFinished, Vec::new()));
+    assert!(!mine.exists());
     assert!(theirs.exists() && no_run.exists());
 }
 

@@ -101,11 +101,12 @@ impl Attempt<'_> {
         if self.number == AttemptNumber(0) {
             self.restored_from = recovered.from;
         }
+        let author = (recovered.writer.generation(), recovered.writer.nonce());
         if recovered.finished {
+            workplace::clear(begin, author);
             self.finish_cleanup(recovered);
             return Ok(Finished::Before);
         }
-        let author = (recovered.writer.generation(), recovered.writer.nonce());
         let backend = workplace::start(begin, author).map_err(beginning)?;
         self.listen(&recovered).map_err(beginning)?;
         let began = self.began(&recovered, since);

@@ -13,16 +13,23 @@ use crate::state::{Backend, WorkPlace};
 use crate::storage::{CheckpointLocation, WorkDir, names};
 
 /// Starts the backend of a run that has claimed the log, and removes what older runs left behind.
-pub(super) fn start(
-    begin: Beginning<'_>,
-    (generation, nonce): (Generation, u64),
-) -> Result<Backend> {
+pub(super) fn start(begin: Beginning<'_>, author: (Generation, u64)) -> Result<Backend> {
+    let place = clear(begin, author);
+    let stages = &begin.blueprint.plan.stages;
+    let keyed = stages.iter().filter(|stage| stage.kind == StageKind::Keyed);
+    Backend::start(
+        &begin.options.backend,
+        place,
+        keyed.count() * begin.worker_count,
+    )
+}
+
+/// Removes what older runs left behind, and says where a run that has claimed the log may have its directory.
+pub(super) fn clear(begin: Beginning<'_>, (generation, nonce): (Generation, u64)) -> WorkPlace {
     let Beginning {
         job,
-        blueprint,
         options,
         environment,
-        worker_count,
         ..
     } = begin;
     let location = options.checkpoint_dir.as_ref();
@@ -50,11 +57,5 @@ pub(super) fn start(
         names::is_stale_work_dir(name, job, place, generation)
     });
     let name = names::work_dir(job, place, generation, nonce);
-    let stages = &blueprint.plan.stages;
-    let keyed = stages.iter().filter(|stage| stage.kind == StageKind::Keyed);
-    Backend::start(
-        &options.backend,
-        WorkPlace { root, name },
-        keyed.count() * worker_count,
-    )
+    WorkPlace { root, name }
 }
