@@ -35,11 +35,18 @@ fn ask<T: Send>(small: &Small, asks: impl FnOnce(JobClient) -> T + Send) -> T {
     })
 }
 
-/// The job as the tests of failures run it, with checkpoints only where they are asked for.
+/// The job as the tests of failures run it, with checkpoints only where they are asked for. Nothing is given up:
+/// days may go by on the clock while a thread waits for its turn.
 fn small() -> Small {
-    let mut small = Small::new(2, 3);
+    small_of(2, 3)
+}
+
+/// The same, with so many workers and parts.
+fn small_of(workers: usize, parts: usize) -> Small {
+    let mut small = Small::new(workers, parts);
     small.options.checkpoints.interval = None;
     small.options.checkpoints.timeout = Duration::from_secs(1_000_000_000);
+    small.options.checkpoints.commit_timeout = Duration::from_secs(1_000_000_000);
     small
 }
 
@@ -82,8 +89,7 @@ fn a_job_takes_checkpoints_and_savepoints_and_stops_when_another_process_asks() 
 
 #[test]
 fn a_job_stops_with_a_savepoint_and_drained_when_another_process_asks() {
-    let mut small = Small::new(1, 1);
-    small.options.checkpoints.interval = None;
+    let mut small = small_of(1, 1);
     small.start();
     small.next_part().expect("nothing fails");
     let saved = std::env::temp_dir().join("drained");
