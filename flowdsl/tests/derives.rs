@@ -131,3 +131,37 @@ fn variants_of_a_key_differ() {
         hash_of(&(2_u64, 1_u8, 'A'))
     );
 }
+
+#[derive(Clone, Serialize, Deserialize, State)]
+struct Kept<T> {
+    count: u64,
+    #[serde(default)]
+    last: T,
+    #[serde(default, rename = "all", alias = "every")]
+    every: Vec<T>,
+}
+
+#[derive(Clone, Default, Serialize, Deserialize, State)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+struct Whole<T> {
+    count: u64,
+    last: Option<T>,
+}
+
+#[test]
+fn a_type_with_parameters_may_have_defaults() {
+    let kept = Kept {
+        count: 0,
+        last: 1_u8,
+        every: Vec::new(),
+    };
+    assert_eq!(kept.last, 1);
+    assert_eq!(
+        schema::<Kept<u8>>(),
+        "Kept { count: u64, last: u8, every: [u8] }"
+    );
+    assert_eq!(
+        schema::<Whole<u8>>(),
+        "Whole { count: u64, last: Option<u8> }"
+    );
+}
