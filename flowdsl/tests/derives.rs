@@ -165,3 +165,27 @@ fn a_type_with_parameters_may_have_defaults() {
         "Whole { count: u64, last: Option<u8> }"
     );
 }
+
+macro_rules! key_of {
+    ($name:ident, $of:ty, $($rest:tt)*) => {
+        #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, State, Key)]
+        struct $name {
+            first: $of,
+            $($rest)*
+        }
+    };
+}
+key_of!(Written, u8, second: (u16, String));
+
+/// The names in what the derive expands to were those of the place that a field is written at.
+#[test]
+fn a_key_may_be_written_by_a_macro() {
+    let key = Written {
+        first: 1,
+        second: (2, "x".to_owned()),
+    };
+    assert_eq!(
+        hash_of(&key),
+        hash_of(&(1_u8, (2_u16, "x".to_owned())))
+    );
+}
