@@ -184,8 +184,5 @@ fn a_key_may_be_written_by_a_macro() {
         first: 1,
         second: (2, "x".to_owned()),
     };
-    assert_eq!(
-        hash_of(&key),
-        hash_of(&(1_u8, (2_u16, "x".to_owned())))
-    );
+    assert_eq!(hash_of(&key), hash_of(&(1_u8, (2_u16, "x".to_owned()))));
 }
