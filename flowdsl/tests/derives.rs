@@ -77,6 +77,39 @@ fn a_type_inside_itself_ends_in_its_name() {
     assert_eq!(schema::<Left>(), schema::<Left>());
 }
 
+mod inner {
+    use super::*;
+
+    /// Inside of another type of its name.
+    #[derive(Clone, Serialize, Deserialize, State)]
+    pub(crate) struct Left {
+        pub(crate) around: Option<Box<super::Around>>,
+        pub(crate) itself: Option<Box<Left>>,
+    }
+}
+
+mod outer {
+    use super::*;
+
+    #[derive(Clone, Serialize, Deserialize, State)]
+    pub(crate) struct Left {
+        pub(crate) inner: Option<Box<inner::Left>>,
+        pub(crate) itself: Option<Box<Left>>,
+    }
+}
+
+type Around = outer::Left;
+
+/// The outer one was named inside of the inner one, and read as that.
+#[test]
+fn a_name_inside_of_two_types_that_are_called_so_is_no_name() {
+    assert_eq!(
+        schema::<outer::Left>(),
+        "Left { inner: Option<Left { around: Option<Left around another Left>, itself: Option<Left> }>, itself: \
+         Option<Left> }"
+    );
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, State, Key)]
 struct Route<T> {
     from: String,
