@@ -18,7 +18,7 @@ use crate::ids::{KeyGroupCount, StageId};
 use crate::protocol::{Manifest, PlanStage, StageKind, StoredPlan};
 use crate::schema::Schema;
 
-use migrations::check_migrations;
+pub use migrations::check_migrations;
 pub use rename::rename_stages;
 
 /// How the stages of a stored plan and of a new one compare, in the order new ones, then dropped ones.

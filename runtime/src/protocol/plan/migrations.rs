@@ -13,10 +13,7 @@ use crate::schema::{Field, Schema};
 /// # Errors
 ///
 /// `Invalid`, with a line for each that is not.
-pub(super) fn check_migrations(
-    plan: &StoredPlan,
-    migrations: &[(StageId, Migration)],
-) -> Result<()> {
+pub fn check_migrations(plan: &StoredPlan, migrations: &[(StageId, Migration)]) -> Result<()> {
     let problem = |(id, migration): &(StageId, Migration)| {
         let stage = plan.stages.iter().find(|stage| stage.id == *id);
         let why = problem_of(stage, migration)?;
