@@ -6,7 +6,8 @@ use std::sync::Arc;
 use flowdsl_runtime::ids::StageId;
 use flowdsl_runtime::job::{self, Environment, JobReport, JobSpec, Versions};
 use flowdsl_runtime::protocol::{
-    Manifest, Migration, PlanDiff, StoredPlan, VersionRules, compare_plans, rename_stages,
+    Manifest, Migration, PlanDiff, StoredPlan, VersionRules, check_migrations, compare_plans,
+    rename_stages,
 };
 use flowdsl_runtime::settings::Options;
 
@@ -102,7 +103,7 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// `Invalid`, with everything that is wrong with the flow, or with what is said of renamed stages.
+    /// `Invalid`, with everything that is wrong with the flow, or with what is said of renamed stages and of migrations.
     pub fn changes_since(
         &self,
         checkpoint: &Manifest,
@@ -111,6 +112,7 @@ impl Job {
         let plan = self.plan()?;
         let versions = &self.spec.versions;
         let stored = rename_stages(checkpoint.clone(), &versions.renamed, &plan)?;
+        check_migrations(&plan, &versions.migrations)?;
         let rules = VersionRules {
             migrations: &versions.migrations,
             allow_dropped: &options.allow_dropped,

@@ -116,11 +116,14 @@ where
 }
 
 thread_local! {
-    /// The types whose schemas are being made on this thread, outermost first.
-    static BEING_MADE: RefCell<Vec<TypeId>> = const { RefCell::new(Vec::new()) };
+    /// The types whose schemas are being made on this thread, outermost first, with their names.
+    static BEING_MADE: RefCell<Vec<(TypeId, String)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The schema that `make` makes, or the name alone inside of the type itself.
+///
+/// A name stands for the innermost type around it that is called so. Where that is another one, what is there is
+/// a type of which a schema says nothing: it is not read by its schema, and not as another one.
 pub fn schema_of<T: 'static>(name: &str, make: impl FnOnce() -> Schema) -> Schema {
     /// Takes the type off the list, also when making its schema panics.
     struct Made;
@@ -131,10 +134,18 @@ pub fn schema_of<T: 'static>(name: &str, make: impl FnOnce() -> Schema) -> Schem
     }
 
     let of = TypeId::of::<T>();
-    if BEING_MADE.with_borrow(|being_made| being_made.contains(&of)) {
-        return Schema::Recursive(name.to_owned());
+    let innermost = |being_made: &Vec<(TypeId, String)>| {
+        being_made.iter().any(|(made, _)| *made == of).then(|| {
+            let mut called_so = being_made.iter().rev().filter(|(_, called)| called == name);
+            called_so.next().is_some_and(|(made, _)| *made == of)
+        })
+    };
+    match BEING_MADE.with_borrow(innermost) {
+        None => {}
+        Some(true) => return Schema::Recursive(name.to_owned()),
+        Some(false) => return Schema::plain(&format!("{name} around another {name}")),
     }
-    BEING_MADE.with_borrow_mut(|being_made| being_made.push(of));
+    BEING_MADE.with_borrow_mut(|being_made| being_made.push((of, name.to_owned())));
     let _made = Made;
     make()
 }

@@ -77,6 +77,39 @@ fn a_type_inside_itself_ends_in_its_name() {
     assert_eq!(schema::<Left>(), schema::<Left>());
 }
 
+mod inner {
+    use super::*;
+
+    /// Inside of another type of its name.
+    #[derive(Clone, Serialize, Deserialize, State)]
+    pub(crate) struct Left {
+        pub(crate) around: Option<Box<super::Around>>,
+        pub(crate) itself: Option<Box<Left>>,
+    }
+}
+
+mod outer {
+    use super::*;
+
+    #[derive(Clone, Serialize, Deserialize, State)]
+    pub(crate) struct Left {
+        pub(crate) inner: Option<Box<inner::Left>>,
+        pub(crate) itself: Option<Box<Left>>,
+    }
+}
+
+type Around = outer::Left;
+
+/// The outer one was named inside of the inner one, and read as that.
+#[test]
+fn a_name_inside_of_two_types_that_are_called_so_is_no_name() {
+    assert_eq!(
+        schema::<outer::Left>(),
+        "Left { inner: Option<Left { around: Option<Left around another Left>, itself: Option<Left> }>, itself: \
+         Option<Left> }"
+    );
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, State, Key)]
 struct Route<T> {
     from: String,
@@ -130,4 +163,59 @@ fn variants_of_a_key_differ() {
         }),
         hash_of(&(2_u64, 1_u8, 'A'))
     );
+}
+
+#[derive(Clone, Serialize, Deserialize, State)]
+struct Kept<T> {
+    count: u64,
+    #[serde(default)]
+    last: T,
+    #[serde(default, rename = "all", alias = "every")]
+    every: Vec<T>,
+}
+
+#[derive(Clone, Default, Serialize, Deserialize, State)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+struct Whole<T> {
+    count: u64,
+    last: Option<T>,
+}
+
+#[test]
+fn a_type_with_parameters_may_have_defaults() {
+    let kept = Kept {
+        count: 0,
+        last: 1_u8,
+        every: Vec::new(),
+    };
+    assert_eq!(kept.last, 1);
+    assert_eq!(
+        schema::<Kept<u8>>(),
+        "Kept { count: u64, last: u8, every: [u8] }"
+    );
+    assert_eq!(
+        schema::<Whole<u8>>(),
+        "Whole { count: u64, last: Option<u8> }"
+    );
+}
+
+macro_rules! key_of {
+    ($name:ident, $of:ty, $($rest:tt)*) => {
+        #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, State, Key)]
+        struct $name {
+            first: $of,
+            $($rest)*
+        }
+    };
+}
+key_of!(Written, u8, second: (u16, String));
+
+/// The names in what the derive expands to were those of the place that a field is written at.
+#[test]
+fn a_key_may_be_written_by_a_macro() {
+    let key = Written {
+        first: 1,
+        second: (2, "x".to_owned()),
+    };
+    assert_eq!(hash_of(&key), hash_of(&(1_u8, (2_u16, "x".to_owned()))));
 }

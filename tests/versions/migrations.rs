@@ -277,3 +277,45 @@ fn two_keys_that_would_become_one_are_refused_with_both_names() {
         assert_eq!(harness.lines("out/counts"), counts);
     }
 }
+
+/// The panic told nothing of where it was.
+#[test]
+fn a_migration_that_panics_fails_the_run_with_its_stage_and_changes_nothing() {
+    for backends in backends_in_turn(2) {
+        let mut harness = Harness::new();
+        let input = harness.input::<u64>();
+        let (first, second) = (input.clone(), input.clone());
+        let numbers = Job::new("counts", move |flow| {
+            let keyed = flow.source("numbers", first.clone()).key_by(|n| *n);
+            let counted = keyed.at("counts").fold(0_u64, |count, _| *count += 1);
+            let count = counted.map(|count| (count.key, count.value));
+            count.at("out").sink(File::csv("out").no_header());
+        });
+        let texts = Job::new("counts", move |flow| {
+            let keyed = flow.source("numbers", second.clone()).key_by(|n| *n);
+            let counted = keyed.at("counts").fold(text(0), |count, _| count.push('!'));
+            let count = counted.map(|count| (count.key, count.value));
+            count.at("out").sink(File::csv("out").no_header());
+        });
+        harness.start_with(&numbers, on(&backends[0], 2));
+        input.push_all([4, 7, 4]);
+        harness.settle().expect("a checkpoint");
+        harness.stop().expect("it stops");
+        let migration = Migration::value(|count: u64| {
+            assert_ne!(count, 2, "no two");
+            text(count)
+        });
+        harness.start_with(&texts.migrate("counts", migration), on(&backends[1], 2));
+        let error = harness.wait().expect_err("it panics");
+        assert_eq!(error.kind(), ErrorKind::Panicked);
+        let message = error.to_string();
+        assert!(
+            message.starts_with("stage `counts`: panicked: ") && message.contains("no two"),
+            "{message}"
+        );
+        harness.start_with(&numbers, on(&backends[0], 1));
+        input.push_all([4]);
+        harness.finish().expect("the old version goes on");
+        assert_eq!(harness.lines("out"), ["4,1", "4,2", "4,3", "7,1"]);
+    }
+}

@@ -50,9 +50,12 @@ fn arm(number: u64, variant: &Variant<'_>) -> TokenStream {
 }
 
 fn hashes(fields: &[Field<'_>], values: Vec<TokenStream>) -> TokenStream {
+    // The argument of `hash_key`, also where a type is written by a macro: the spans of its fields are of another
+    // place then, where there is no such name.
+    let hasher = format_ident!("hasher");
     let hashes = fields.iter().zip(values).map(|(field, value)| {
         let of = field.of;
-        quote_spanned!(of.span()=> <#of as ::flowdsl::__private::Key>::hash_key(#value, hasher);)
+        quote_spanned!(of.span()=> <#of as ::flowdsl::__private::Key>::hash_key(#value, #hasher);)
     });
     quote!(#(#hashes)*)
 }

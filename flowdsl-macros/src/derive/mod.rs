@@ -1,10 +1,12 @@
 //! The derives: both walk the fields of a type and ask each field's own implementation.
 
+mod attributes;
 pub(crate) mod key;
 pub(crate) mod state;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};
+use syn::meta::ParseNestedMeta;
 use syn::spanned::Spanned as _;
 use syn::{Data, DeriveInput, Fields, Generics, Index, Member, Result, Type};
 
@@ -132,27 +134,47 @@ pub(crate) fn said(attributes: &[syn::Attribute]) -> Result<Said> {
                 };
                 return Ok(());
             }
-            // The rest is serde's: read over it.
-            if meta.input.peek(syn::Token![=]) {
-                meta.value()?.parse::<syn::Expr>()?;
-            } else if meta.input.peek(syn::token::Paren) {
-                let content;
-                syn::parenthesized!(content in meta.input);
-                content.parse::<TokenStream>()?;
-            }
-            Ok(())
+            pass_over(&meta)
         })?;
     }
     Ok(said)
 }
 
+/// Reads over what an attribute says that is serde's own.
+fn pass_over(meta: &ParseNestedMeta<'_>) -> Result<()> {
+    if meta.input.peek(syn::Token![=]) {
+        meta.value()?.parse::<syn::Expr>()?;
+    } else if meta.input.peek(syn::token::Paren) {
+        let content;
+        syn::parenthesized!(content in meta.input);
+        content.parse::<TokenStream>()?;
+    }
+    Ok(())
+}
+
 /// `impl<T: Trait> Trait for Name<T> { body }`
 pub(crate) fn implement(input: &DeriveInput, which: &str, body: TokenStream) -> TokenStream {
+    implement_where(input, which, &[], body)
+}
+
+/// The same; of a type with parameters, where these hold, too.
+pub(crate) fn implement_where(
+    input: &DeriveInput,
+    which: &str,
+    more: &[syn::WherePredicate],
+    body: TokenStream,
+) -> TokenStream {
     let which = syn::Ident::new(which, Span::call_site());
     let mut generics: Generics = input.generics.clone();
     for param in generics.type_params_mut() {
         let bound = syn::parse_quote!(::flowdsl::__private::#which);
         param.bounds.push(bound);
+    }
+    if generics.type_params().next().is_some() {
+        generics
+            .make_where_clause()
+            .predicates
+            .extend(more.iter().cloned());
     }
     let name = &input.ident;
     let (parameters, arguments, bounds) = generics.split_for_impl();

@@ -6,13 +6,17 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{DeriveInput, Result};
 
-use crate::derive::{Default, Field, Shape, implement, said, shape};
+use crate::derive::attributes::check_attributes;
+use crate::derive::{Default, Field, Shape, implement_where, said, shape};
 
 /// `impl State`; a type inside itself ends in its name, by a guard that knows which are being made.
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
+    check_attributes(input)?;
     let name = input.ident.unraw().to_string();
     let whole = said(&input.attrs)?.default;
-    let schema = match shape(input, "State")? {
+    let shape = shape(input, "State")?;
+    let bounds = bounds(&shape, &whole);
+    let schema = match shape {
         Shape::Struct(fields) => {
             let fields = schemas(&fields, &whole);
             quote!(::flowdsl::__private::struct_schema(#name, #fields))
@@ -33,7 +37,23 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             ::flowdsl::__private::schema_of::<Self>(#name, || #schema)
         }
     };
-    Ok(implement(input, "State", body))
+    Ok(implement_where(input, "State", &bounds, body))
+}
+
+/// What the defaults need of the parameters of a type, as serde's own derive asks for it.
+fn bounds(shape: &Shape<'_>, whole: &Default) -> Vec<syn::WherePredicate> {
+    let default = quote!(::core::default::Default);
+    let fields: Vec<&Field<'_>> = match shape {
+        Shape::Struct(fields) => fields.iter().collect(),
+        Shape::Enum(variants) => variants.iter().flat_map(|v| &v.fields).collect(),
+    };
+    let of_type = |field: &&Field<'_>| matches!(field.default, Default::OfType);
+    let of_fields = fields.into_iter().filter(of_type).map(|field| {
+        let of = field.of;
+        syn::parse_quote!(#of: #default)
+    });
+    let of_whole = matches!(whole, Default::OfType).then(|| syn::parse_quote!(Self: #default));
+    of_fields.chain(of_whole).collect()
 }
 
 /// The fields; what serde says of the whole type holds for those of which it says nothing.

@@ -250,6 +250,13 @@ pub fn runs_of(
     for sign in signs {
         if let Some(run) = runs.get_mut(&sign.generation) {
             run.last_seen_unix_ms = run.last_seen_unix_ms.max(sign.at_unix_ms);
+            // Without its claim it is not known since when: since the first sign of it.
+            if !claims.contains_key(&sign.generation) {
+                run.started_unix_ms = match run.started_unix_ms {
+                    0 => sign.at_unix_ms,
+                    since => since.min(sign.at_unix_ms),
+                };
+            }
         }
     }
     runs.into_values().collect()

@@ -89,8 +89,8 @@ pub use pending::{
 };
 pub(crate) use plan::Evolving;
 pub use plan::{
-    Allowance, PlanDiff, RestorePlan, StageChange, StageDiff, VersionRules, compare_plans,
-    may_restore, rename_stages,
+    Allowance, PlanDiff, RestorePlan, StageChange, StageDiff, VersionRules, check_migrations,
+    compare_plans, may_restore, rename_stages,
 };
 pub use recover::{
     ChosenCheckpoint, DamagedCheckpoint, RecoveryDecision, RecoveryFacts, RecoveryOptions,

@@ -4,6 +4,7 @@
 //! through the schema that was stored with it, refuses the start. Stages without state come and go freely, and a new
 //! stage starts empty.
 
+mod migrations;
 mod rename;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use crate::ids::{KeyGroupCount, StageId};
 use crate::protocol::{Manifest, PlanStage, StageKind, StoredPlan};
 use crate::schema::Schema;
 
+pub use migrations::check_migrations;
 pub use rename::rename_stages;
 
 /// How the stages of a stored plan and of a new one compare, in the order new ones, then dropped ones.
@@ -195,7 +197,7 @@ fn compare_stages(
         differences,
     } = compare_states(was, is, &migrations, dropping);
     let Some(evolution) = evolution else {
-        return (StageChange::Unreadable { differences }, None);
+        return (unreadable((was, is), differences), None);
     };
     let change = if evolution.is_migration() {
         StageChange::Migrated { changes }
@@ -219,14 +221,24 @@ fn without_schema(stored: &PlanStage, new: &PlanStage) -> StageChange {
         let schema = stage.schema.as_ref();
         schema.map_or("nothing".to_owned(), ToString::to_string)
     };
-    let difference = Difference {
+    let differences = vec![of_no_kind(text(stored), text(new))];
+    StageChange::Unreadable { differences }
+}
+
+/// State that cannot be read, for a reason in any case: without one it would be dropped in silence.
+fn unreadable((was, is): (&Schema, &Schema), mut differences: Vec<Difference>) -> StageChange {
+    if differences.is_empty() {
+        differences.push(of_no_kind(was.to_string(), is.to_string()));
+    }
+    StageChange::Unreadable { differences }
+}
+
+fn of_no_kind(was: String, is: String) -> Difference {
+    Difference {
         place: "the state".to_owned(),
-        was: text(stored),
-        is: text(new),
+        was,
+        is,
         advice: "it is of no kind that is known".to_owned(),
-    };
-    StageChange::Unreadable {
-        differences: vec![difference],
     }
 }
 
@@ -330,7 +342,7 @@ impl fmt::Display for PlanDiff {
 ///
 /// # Errors
 ///
-/// `Incompatible`, naming each stage that does not fit.
+/// `Incompatible`, naming each stage that does not fit; `Invalid`, naming each migration that could never be taken.
 pub fn may_restore(
     manifest: &Manifest,
     plan: &StoredPlan,
@@ -344,6 +356,7 @@ pub fn may_restore(
             key_groups.get()
         )));
     }
+    check_migrations(plan, rules.migrations)?;
     let restore = compare_plans(&manifest.plan, plan, rules);
     restore.diff.refusal().map_or(Ok(restore), Err)
 }

@@ -188,6 +188,10 @@ fn variants_of_each_form_read() {
 fn lists_without_a_byte_and_types_deep_inside_themselves_have_a_bound() {
     #[derive(Serialize)]
     struct Chain(Option<Box<Chain>>);
+    #[derive(Clone, Serialize)]
+    enum Only {
+        Only(u8),
+    }
     let error = |bytes: &[u8], schema: &Schema| {
         let error = read_items(bytes, schema).expect_err("it has a bound");
         assert_eq!(error.kind(), crate::error::ErrorKind::Corrupt);
@@ -196,6 +200,12 @@ fn lists_without_a_byte_and_types_deep_inside_themselves_have_a_bound() {
     let units = bitcode::serialize(&vec![vec![(); 1 << 17]]).expect("they take no room");
     let schema = Schema::List(Box::new(plain("()")));
     assert!(error(&units, &schema).contains("without a byte"));
+    // The fields of the only variant of an enum take room.
+    let only = vec![("Only".to_owned(), vec![("0", plain("u8")).into()])];
+    let schema = Schema::List(Box::new(Schema::Enum("Of".to_owned(), only)));
+    let many = bitcode::serialize(&vec![vec![Only::Only(7); 1 << 17]]).expect("they serialise");
+    let read = read_items(&many, &schema).expect("they are many, and no more");
+    assert_eq!(read[0].parts().map(<[_]>::len), Some(1 << 17));
 
     let deep = (0..1_000).fold(Chain(None), |rest, _| Chain(Some(Box::new(rest))));
     let next = Schema::Option(Box::new(Schema::Recursive("Chain".to_owned())));

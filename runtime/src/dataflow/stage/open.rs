@@ -22,6 +22,7 @@ where
             logic,
             target,
             answers,
+            label,
             ..
         } = &mut self.parts;
         target.open()?;
@@ -51,7 +52,8 @@ where
             evolving: context.restored.evolved.get(stage),
         };
         let began = context.clock.now();
-        self.backend = context.backend.open(logic, &restoring)?;
+        // Migrations are the user's, and so is how types are read.
+        self.backend = label.guard(|| context.backend.open(logic, &restoring))?;
         let took = context.clock.now().saturating_sub(began);
         context.metrics.restored_within(took);
         let Some(answers) = answers else {

@@ -67,8 +67,13 @@ impl Objectives {
     /// | storage | the newest checkpoint, and what each of the kept ones wrote; that grows with `T` |
     pub(super) fn limits(&self, facts: &AdviceFacts) -> Vec<Limit> {
         let recovery = self.recovery.map(|objective| {
-            let again = objective.saturating_sub(facts.restore).as_secs_f64();
-            seconds(again * self.replay_speed.max(0.0)).saturating_sub(facts.took)
+            let again = objective.saturating_sub(facts.restore);
+            if again.is_zero() {
+                // However fast.
+                return Duration::ZERO;
+            }
+            let again = again.as_secs_f64() * self.replay_speed.max(0.0);
+            seconds(again).saturating_sub(facts.took)
         });
         let output_delay = self
             .output_delay
@@ -90,9 +95,12 @@ impl Objectives {
 
 /// What changes in a longer time is more, in proportion at most; so is what a checkpoint writes.
 fn interval_within(budget: u64, facts: &AdviceFacts) -> Option<Duration> {
+    let Some(room) = budget.checked_sub(facts.total_bytes) else {
+        // What is there is too much, however little is new in each.
+        return Some(Duration::ZERO);
+    };
     let kept = facts.new_bytes.saturating_mul(facts.retained.max(1));
     let interval = facts.interval.filter(|_| kept > 0)?;
-    let room = budget.saturating_sub(facts.total_bytes);
     Some(seconds(
         interval.as_secs_f64() * (room as f64 / kept as f64),
     ))

@@ -212,3 +212,32 @@ from 100 checkpoints, which keep the busiest worker from records for 20.0 ms and
 and 10 failures in 41.7 d of running: one in 4.06 d is reckoned with";
     assert_eq!(text, expected);
 }
+
+/// Nothing was said of either: a time of zero read again at any speed was any time, and a state that does not grow was
+/// within any budget.
+#[test]
+fn what_is_beyond_reach_is_unmet_however_fast_and_however_little_is_new() {
+    let unmet = |facts: AdviceFacts, objectives: Objectives| advise(&facts, &objectives).unmet;
+    let at_once = Objectives {
+        recovery: Some(Duration::from_secs(10)),
+        replay_speed: f64::INFINITY,
+        ..Objectives::default()
+    };
+    assert_eq!(unmet(facts(), at_once), [Bound::Recovery]);
+    let nothing_new = AdviceFacts {
+        new_bytes: 0,
+        ..facts()
+    };
+    let no_interval = AdviceFacts {
+        interval: None,
+        ..facts()
+    };
+    let within = |storage_bytes| Objectives {
+        storage_bytes: Some(storage_bytes),
+        ..Objectives::default()
+    };
+    for facts in [facts(), nothing_new, no_interval] {
+        assert_eq!(unmet(facts, within(1 << 30)), [Bound::Storage]);
+        assert_eq!(unmet(facts, within(1 << 40)), []);
+    }
+}

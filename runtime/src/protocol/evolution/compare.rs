@@ -149,6 +149,12 @@ impl<'s> Comparing<'s> {
             }
             self.place.push(format!("{of}.{}", field.name));
             match self.role {
+                Role::Value if has_place_only(field) => self.differ(
+                    &field.schema,
+                    "gone",
+                    "a field without a name is known by its place, and which of them is gone nobody knows; write a \
+                     `Migration`",
+                ),
                 Role::Value => self.change("is gone".to_owned()),
                 Role::Key => self.differ(
                     &field.schema,
@@ -246,4 +252,9 @@ impl<'s> Comparing<'s> {
             advice: advice.to_owned(),
         });
     }
+}
+
+/// Whether a field is one of a tuple, whose name is its number.
+fn has_place_only(field: &Field) -> bool {
+    field.name.bytes().all(|digit| digit.is_ascii_digit())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::Role;
+use super::compare::{Role, compare};
 use super::step::Step;
 use super::{Difference, Evolution, Migrated, Migration};
 use crate::schema::{Schema, first_unknown};
@@ -194,7 +194,10 @@ impl Comparing<'_> {
         }
         let (changes, differences) = (self.changes.len(), self.differences.len());
         let step = self.step("entry", Role::Value, (&stored, &new), &Migrated::Entry);
-        self.differences.truncate(differences);
+        // What is refused although the rules would do must not be done by them.
+        if step.is_some() || compare("entry", Role::Value, &stored, &new).is_err() {
+            self.differences.truncate(differences);
+        }
         let step = step.filter(Step::is_migration);
         if step.is_none() {
             self.changes.truncate(changes);

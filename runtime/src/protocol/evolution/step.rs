@@ -80,14 +80,9 @@ impl Comparing<'_> {
         }
         let differences = match (compare(place, role, stored, new), &migrations[..]) {
             (Ok(Evolved { evolution, changes }), _) => {
-                let like = migrations.iter().find(|m| reads_as(stored, &m.old));
-                if let Some(migration) = like {
-                    let advice = format!(
-                        "it can be read as it is, and by a migration from {}; call that type what it was when it was \
-                         stored, or take the migration away",
-                        migration.old
-                    );
-                    self.differ(place, stored, new, &advice);
+                let mut of_this = migrations_of(all, of);
+                if let Some(like) = of_this.find(|m| reads_as(stored, &m.old)) {
+                    self.ambiguous(place, (stored, new), like);
                     return None;
                 }
                 self.changes.extend(changes);
@@ -97,12 +92,7 @@ impl Comparing<'_> {
                 });
             }
             (Err(differences), []) => {
-                let useless = migrations_of(all, of).map(|migration| Difference {
-                    place: format!("the migration of the {place}"),
-                    was: format!("written to make {}", migration.new),
-                    is: format!("to make {new}"),
-                    advice: "let it make what the stage keeps".to_owned(),
-                });
+                let useless = migrations_of(all, of).map(|m| useless(place, m, new));
                 let useless: Vec<_> = useless.collect();
                 if useless.is_empty() {
                     differences
@@ -129,6 +119,20 @@ impl Comparing<'_> {
         };
         self.differences.extend(differences);
         None
+    }
+
+    /// Refuses what can be read as it is, and is what a migration is for.
+    fn ambiguous(&mut self, place: &str, (stored, new): (&Schema, &Schema), like: &Migration) {
+        if !reads_as(&like.new, new) {
+            self.differences.push(useless(place, like, new));
+            return;
+        }
+        let advice = format!(
+            "it can be read as it is, and by a migration from {}; call that type what it was when it was stored, or \
+             take the migration away",
+            like.old
+        );
+        self.differ(place, stored, new, &advice);
     }
 
     fn migrated(
@@ -190,6 +194,16 @@ fn migrations_of<'a>(
     let is_value = matches!(of, Migrated::State(name) if name == "value");
     let migrations = migrations.iter().copied();
     migrations.filter(move |m| m.of == *of || is_value && m.of == Migrated::Value)
+}
+
+/// That a migration makes something else than the stage keeps.
+fn useless(place: &str, migration: &Migration, new: &Schema) -> Difference {
+    Difference {
+        place: format!("the migration of the {place}"),
+        was: format!("written to make {}", migration.new),
+        is: format!("to make {new}"),
+        advice: "let it make what the stage keeps".to_owned(),
+    }
 }
 
 /// Whether the bytes of values of one schema are read as those of the other.

@@ -111,6 +111,17 @@ fn a_run_whose_beginning_is_lost_counts_from_its_claim() {
     );
 }
 
+/// It had run since 1970, and had the job fail once in decades.
+#[test]
+fn a_run_whose_beginning_and_claim_are_lost_counts_from_its_first_sign_of_life() {
+    let at = 1_700_000_000_000;
+    check(
+        0,
+        &[(1, checkpoint(at + 500)), (1, checkpoint(at))],
+        &[(1, RunEnd::Open, 500)],
+    );
+}
+
 #[test]
 fn a_manifest_is_a_sign_of_life_too() {
     let claims = BTreeMap::from([(generation(1), 1_000)]);

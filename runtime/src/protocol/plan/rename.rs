@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::ids::StageId;
-use crate::protocol::{Manifest, StoredPlan};
+use crate::protocol::{Manifest, PlanStage, StoredPlan};
 
 /// The manifest, with stages under their new ids: each pair is what a stage was called, and what it is called.
 ///
@@ -32,6 +32,9 @@ pub fn rename_stages(
         if !has(&manifest.plan, old) {
             continue;
         }
+        // What was without state has left nothing under its name.
+        let stateless = |stage: &PlanStage| stage.id == *new && !stage.kind.has_snapshot();
+        manifest.plan.stages.retain(|stage| !stateless(stage));
         if has(&manifest.plan, new) {
             return Err(Error::incompatible(format!(
                 "`{old}` is said to be called `{new}` now, and the checkpoint has state of both"

@@ -233,6 +233,55 @@ fn a_stage_that_has_another_name_keeps_its_state() {
         message(both, new(&["new"])),
         format!("{said} the checkpoint has state of both")
     );
+    // What has no state is in nobody's way.
+    let mut without_state = manifest();
+    let stateless = stage("new", StageKind::Stateless, None);
+    without_state.plan.stages.push(stateless);
+    let now = rename_stages(without_state, &renamed, &new(&["new"])).expect("it was called so");
+    assert_eq!(now.plan, new(&["new"]));
+}
+
+/// State that nothing is known of was dropped without a word, as there was no line to refuse it with.
+#[test]
+fn state_without_a_key_is_refused_with_a_reason() {
+    let odd = |of: &str| PlanStage {
+        schema: Some(Schema::of_fields("Odd", [("value", Schema::plain(of))])),
+        ..keyed("u64")
+    };
+    let (stored, new) = (plan(&[odd("u8")]), plan(&[odd("u16")]));
+    let diff = compare_plans(&stored, &new, VersionRules::default()).diff;
+    let refusal = diff.refusal().map(|error| error.message().to_owned());
+    let line = "`s`, the state was Odd { value: u8 } and is Odd { value: u16 }: it is of no kind that is known";
+    assert_eq!(refusal, Some(whole(line)));
+}
+
+/// Each of these did nothing, and state stayed what it was where it was meant to become something else.
+#[test]
+fn migrations_that_can_never_be_taken_are_refused_with_a_line_each() {
+    let mut manifest = crate::protocol::testing::bare_manifest(1, 1);
+    manifest.plan = plan(&[keyed("i64")]);
+    let migrations = [
+        ("s", Migration::value(|minutes: i64| 60 * minutes)),
+        ("t", Migration::value(|old: i64| old.to_string())),
+        ("s", Migration::state("last", |old: i64| old.to_string())),
+        ("s", Migration::value(|old: i64| old.to_string())),
+    ];
+    let migrations = migrations.map(|(stage, migration)| (StageId::new(stage), migration));
+    let rules = VersionRules {
+        migrations: &migrations,
+        allow_dropped: &[],
+    };
+    let restored = may_restore(&manifest, &manifest.plan, manifest.key_groups, rules);
+    let error = restored.expect_err("three are for nothing");
+    assert_eq!(error.kind(), crate::ErrorKind::Invalid);
+    assert_eq!(
+        error.message(),
+        "migrations that can never be taken:\n  \
+         the migration of the value of `s`: what it takes and what it makes are both stored as i64, so that nobody \
+         could tell whether it has been done; let it make a type with another name\n  \
+         the migration of the value of `t`: the flow has no stage of that name with keyed state\n  \
+         the migration of the state `last` of `s`: the stage keeps no such thing"
+    );
 }
 
 #[test]

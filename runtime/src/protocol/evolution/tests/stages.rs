@@ -106,6 +106,48 @@ fn a_migration_that_does_not_fit_is_refused() {
     );
 }
 
+/// A migration that no longer makes what the stage keeps was passed over where the rules would do, and the field that it
+/// was to fill was a default.
+#[test]
+fn a_migration_to_another_type_is_refused_also_where_the_rules_would_do() {
+    let is = Schema::Struct(
+        "Delay".to_owned(),
+        vec![
+            ("ms", plain("u64")).into(),
+            Field::from(("worst", Schema::Option(Box::new(plain("u64"))))),
+        ],
+    );
+    let mut migration = Migration::value(|old: u64| old);
+    migration.old = of("Delay", &[("ms", "u64")]);
+    migration.new = of("Delay", &[("ms", "u64"), ("best", "u64")]);
+    let stored = migration.old.clone();
+    let line = "the migration of the value was written to make Delay { ms: u64, best: u64 } and is to make Delay { ms: \
+                u64, worst: Option<u64> }: let it make what the stage keeps";
+    check_stage(
+        (
+            &values(u8::schema(), stored.clone()),
+            &values(u8::schema(), is.clone()),
+        ),
+        &[migration],
+        Dropping::Refused,
+        Err(&[line]),
+    );
+    // The same of key and value together, whose old type was called otherwise.
+    let mut migration = Migration::entry(|key: u8, value: u64| (key, value));
+    let entry = |value: &Schema| Schema::Tuple(vec![plain("u8"), value.clone()]);
+    (migration.old, migration.new) = (entry(&of("OldDelay", &[("ms", "u64")])), entry(&is));
+    check_stage(
+        (&values(u8::schema(), stored), &values(u8::schema(), is)),
+        &[migration],
+        Dropping::Refused,
+        Err(&[
+            "entry was (u8, Delay { ms: u64 }) and is (u8, Delay { ms: u64, worst: Option<u64> }): it can be read as \
+             it is, and by a migration from (u8, OldDelay { ms: u64 }); call that type what it was when it was stored, \
+             or take the migration away",
+        ]),
+    );
+}
+
 #[test]
 fn keys_and_values_are_migrated_together() {
     let stored = values(u64::schema(), u64::schema());

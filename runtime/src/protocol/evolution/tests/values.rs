@@ -124,6 +124,16 @@ fn a_default_that_is_no_value_of_its_field_is_refused() {
     );
 }
 
+/// The first of two numbers was read as the one that is left, whichever that was.
+#[test]
+fn a_field_without_a_name_may_not_go() {
+    let stored = of("Delay", &[("0", "u64"), ("1", "u64")]);
+    let new = of("Delay", &[("0", "u64")]);
+    let line = "value > Delay.1 was u64 and is gone: a field without a name is known by its place, and which of them is \
+                gone nobody knows; write a `Migration`";
+    check(Role::Value, &stored, &new, Err(&[line]));
+}
+
 #[test]
 fn a_field_of_a_key_may_not_go() {
     let stored = of("Car", &[("plate", "String"), ("country", "String")]);
