@@ -1,7 +1,7 @@
 //! The history of the job: what is written of this run, behind whatever counts.
 //!
 //! It is written on the publisher's thread, and nothing depends on it: what cannot be written is missing,
-//! with a warning, and fails or delays no checkpoint.
+//! with a warning, and fails no checkpoint. One that is slow delays the manifest behind it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
