@@ -1,8 +1,7 @@
 //! A job that is asked to stop beside each act that changes a file, of a run and of a recovery: it stops well, and the
 //! next run goes on.
 //!
-//! A stop comes from a signal, from a request or from the program, and is the same from there on. The second signal ends
-//! the process where it stands: those deaths are in [`named`](crate::named) and [`random`](crate::random).
+//! It is asked by its handle; processes that get signals are in [`signals`](crate::signals).
 
 use crate::gate::{Answer, Outcome, Side, Trap};
 use crate::history::{History, in_parallel};

@@ -1,15 +1,18 @@
 //! A child: runs the job once, as its parent says, and tells how it ended.
 
 use std::env;
+use std::process::{self, ExitCode};
 use std::sync::Arc;
 
+use flowdsl::cli::{Cli, NoArgs};
+use flowdsl::prelude::*;
 use flowdsl::runtime::storage::RealDisk;
 use flowdsl::{CheckpointLocation, Environment, JobReport, Result};
 
 use crate::disk::GuardedDisk;
 use crate::gate::{Ending, Gate, Outcome, Said, say};
-use crate::job;
-use crate::life::Life;
+use crate::job::{self, Surroundings};
+use crate::life::{Entry, Life};
 use crate::matrix::settings;
 use crate::storage::GuardedStorage;
 use crate::world::World;
@@ -50,18 +53,56 @@ fn live(life: &Life) {
     } else {
         options = options.checkpoint_dir(location);
     }
-    let ended = job::job(&life.output, &environment.metrics).run_in(&options, &environment);
-    let metrics = environment.metrics.snapshot();
+    let around = Surroundings {
+        metrics: Arc::clone(&environment.metrics),
+        gate,
+    };
+    let job = job::job(&life.output, life.version, &around);
+    let own = match &life.entry {
+        Entry::Library => {
+            let ended = job.run_in(&options, &environment);
+            return say(&Said::Ended(ending_of(&ended, &around)));
+        }
+        Entry::Main(own) => own.clone(),
+        Entry::SecondMain => {
+            another_run();
+            Vec::new()
+        }
+    };
+    let _ = around.gate.look("beginning");
+    let arguments = ["job".to_owned()].into_iter().chain(life.arguments());
+    let cli = Cli::<NoArgs>::try_parse_from(arguments.chain(own)).expect("it is well written");
+    let code = cli.in_environment(environment).main_then(&job, |report| {
+        let _ = around.gate.look("end");
+        say(&Said::Ended(ending_of(&Ok(*report), &around)));
+        Ok(())
+    });
+    let code = (0..=u8::MAX).find(|n| ExitCode::from(*n) == code);
+    process::exit(code.map_or(i32::MAX, i32::from));
+}
+
+/// Runs another job by the command line of this library.
+fn another_run() {
+    let job = Job::new("before", |flow| {
+        let rows = flow.source("rows", Memory::new(vec![1_u64]));
+        rows.sink(Collect::new());
+    });
+    let cli = Cli::<NoArgs>::try_parse_from(["job"]).expect("nothing is wrong with it");
+    assert_eq!(cli.main(&job), ExitCode::SUCCESS);
+}
+
+fn ending_of(ended: &Result<JobReport>, around: &Surroundings) -> Ending {
+    let metrics = around.metrics.snapshot();
     let report = ended.as_ref().ok();
-    say(&Said::Ended(Ending {
+    Ending {
         restored_from: report.and_then(|report| Some(report.restored_from?.0)),
-        outcome: outcome_of(&ended),
+        outcome: outcome_of(ended),
         restarts: metrics.restarts,
         checkpoints: metrics.checkpoints,
         checkpoints_failed: metrics.checkpoints_failed,
         records: metrics.records_in,
-        passages: gate.passages(),
-    }));
+        passages: around.gate.passages(),
+    }
 }
 
 fn outcome_of(ended: &Result<JobReport>) -> Outcome {

@@ -44,10 +44,12 @@ impl Disk for GuardedDisk {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        self.gate.look(&points::act_on("list", dir))?;
         RealDisk.list(dir)
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.gate.look(&points::act_on("read", path))?;
         RealDisk.read(path)
     }
 

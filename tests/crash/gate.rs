@@ -38,6 +38,8 @@ pub(crate) enum Trap {
     Point(Point, u64),
     /// When it has passed so many points of any kind.
     Passage(u64),
+    /// When it has passed so many points of any kind since it has asked for the first time.
+    Behind(u64),
     /// When acts have failed so many times in this life.
     Failure(u64),
 }
@@ -126,6 +128,8 @@ struct Watch {
     reports: bool,
     passed: BTreeMap<Point, u64>,
     passages: u64,
+    /// How many points it had passed when it asked for the first time.
+    asked_at: Option<u64>,
     failures: u64,
 }
 
@@ -138,6 +142,7 @@ impl Gate {
                 reports: plan.killed_behind.is_some(),
                 passed: BTreeMap::new(),
                 passages: 0,
+                asked_at: None,
                 failures: 0,
             }),
             job,
@@ -159,11 +164,26 @@ impl Gate {
         if watch.reports {
             say(&Said::Passes);
         }
-        self.ask(&watch, |trap| match trap {
+        let since = watch.asked_at.map(|at| passages - at);
+        self.ask(&mut watch, |trap| match trap {
             Trap::Point(at, n) => *at == point && *n == times,
             Trap::Passage(n) => *n == passages,
+            Trap::Behind(n) => Some(*n) == since,
             Trap::Failure(_) => false,
         })
+    }
+
+    /// Passes a point beside which nothing changes: it counts where the plan names its act, and else is none.
+    pub(crate) fn look(&self, act: &str) -> io::Result<()> {
+        let is_named = |trap: &Trap| matches!(trap, Trap::Point(point, _) if point.act == act);
+        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_named = watch.traps.iter().any(is_named);
+        drop(watch);
+        if is_named {
+            self.pass(Side::Before, act)
+        } else {
+            Ok(())
+        }
     }
 
     /// Notes that an act has failed.
@@ -173,7 +193,7 @@ impl Gate {
         let failures = watch.failures;
         // What is answered comes too late for the act.
         let _ = self.ask(
-            &watch,
+            &mut watch,
             |trap| matches!(trap, Trap::Failure(n) if *n == failures),
         );
     }
@@ -185,11 +205,12 @@ impl Gate {
     }
 
     /// Asks the parent if one of the traps is here. The watch is held meanwhile: nobody else passes.
-    fn ask(&self, watch: &Watch, is_here: impl Fn(&Trap) -> bool) -> io::Result<()> {
+    fn ask(&self, watch: &mut Watch, is_here: impl Fn(&Trap) -> bool) -> io::Result<()> {
         let Some(trap) = watch.traps.iter().find(|trap| is_here(trap)) else {
             return Ok(());
         };
         say(&Said::Asks(trap.clone()));
+        watch.asked_at.get_or_insert(watch.passages);
         match answer().as_str() {
             GO_ON => Ok(()),
             STOP => {

@@ -29,7 +29,29 @@ pub(crate) struct Life {
     pub(crate) policy: Policy,
     pub(crate) backend: Backend,
     pub(crate) workers: usize,
+    pub(crate) version: Version,
+    pub(crate) entry: Entry,
     pub(crate) plan: Plan,
+}
+
+/// The code of the job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Version {
+    #[default]
+    First,
+    /// It keeps what it counts as another type, and makes that of what the first one has stored.
+    Second,
+}
+
+/// By which way the job is run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Entry {
+    /// `Job::run_in`.
+    Library,
+    /// A whole `main`, with these options beside those of the life.
+    Main(Vec<String>),
+    /// The same, behind the run of another job in the same process.
+    SecondMain,
 }
 
 /// What is to happen to a life.
@@ -83,9 +105,13 @@ pub(crate) enum Mode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Restart {
     Never,
-    Fixed { attempts: u32 },
+    Fixed {
+        attempts: u32,
+    },
     Exponential,
     Rate,
+    /// Behind a time that no test waits for.
+    Late,
 }
 
 impl Mode {
@@ -120,6 +146,10 @@ impl Restart {
                 factor: 1.5,
                 reset_after: Duration::from_secs(3_600),
             },
+            Self::Late => RestartStrategy::FixedDelay {
+                attempts: 3,
+                delay: Duration::from_secs(3_600),
+            },
             Self::Rate => RestartStrategy::FailureRate {
                 failures: 5,
                 within: Duration::from_secs(3_600),
@@ -129,7 +159,58 @@ impl Restart {
     }
 }
 
+impl Restart {
+    fn argument(self) -> String {
+        match self {
+            Self::Never => "none".to_owned(),
+            Self::Fixed { attempts } => format!("fixed:{attempts}:1ms"),
+            Self::Exponential => "exponential:1ms:4ms".to_owned(),
+            Self::Rate => "rate:5:1h:1ms".to_owned(),
+            Self::Late => "fixed:3:1h".to_owned(),
+        }
+    }
+}
+
 impl Life {
+    /// The settings as they stand on a command line.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let policy = self.policy;
+        let mode = match policy.mode {
+            Mode::ExactlyOnce => "exactly-once",
+            Mode::AtLeastOnce => "at-least-once",
+        };
+        let backend = match self.backend {
+            Backend::Memory => "memory",
+            Backend::RocksDb | Backend::RocksDbApart => "rocksdb",
+        };
+        let mut arguments = vec![
+            ("--workers", self.workers.to_string()),
+            ("--checkpoint-dir", self.checkpoints.clone()),
+            ("--checkpoint-interval", format!("{}ms", policy.interval_ms)),
+            ("--max-concurrent", policy.max_concurrent.to_string()),
+            (
+                "--tolerable-failures",
+                policy.tolerable_failures.to_string(),
+            ),
+            ("--retained", policy.retained.to_string()),
+            ("--mode", mode.to_owned()),
+            ("--restart", policy.restart.argument()),
+            ("--state-backend", backend.to_owned()),
+            ("--state-memory", "64KiB".to_owned()),
+        ];
+        if policy.min_pause_ms > 0 {
+            arguments.push(("--min-pause", format!("{}ms", policy.min_pause_ms)));
+        }
+        if self.backend == Backend::RocksDbApart {
+            let dir = env::temp_dir().join(DATABASES);
+            arguments.push(("--state-dir", dir.display().to_string()));
+        }
+        let named = arguments.into_iter();
+        named
+            .flat_map(|(name, value)| [name.to_owned(), value])
+            .collect()
+    }
+
     /// The settings of the job but for the place of its checkpoints.
     pub(crate) fn options(&self) -> Options {
         let Policy {

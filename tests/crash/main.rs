@@ -25,7 +25,9 @@ mod named;
 mod parent;
 mod points;
 mod random;
+mod signals;
 mod storage;
+mod terminal;
 mod trouble;
 mod world;
 

@@ -14,7 +14,7 @@ use crate::gate::{Answer, Ending, FAIL, GO_ON, SAYS, STOP, Said, Trap};
 use crate::life::Life;
 
 /// How long a child may say nothing before it counts as hanging.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 const SIGKILL: i32 = 9;
 
@@ -35,7 +35,7 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    fn command(&self, life: &Life) -> Command {
+    pub(crate) fn command(&self, life: &Life) -> Command {
         let exe = env::current_exe().expect("this test is a program");
         let mut command = match self.through.split_first() {
             Some((program, arguments)) => {
@@ -82,7 +82,7 @@ impl Start {
 }
 
 /// Hands over what a child says, until it is gone.
-fn listen(child: &mut Child) -> Receiver<Said> {
+pub(crate) fn listen(child: &mut Child) -> Receiver<Said> {
     let stdout = child.stdout.take().expect("it was asked for");
     let (sender, said) = channel();
     thread::spawn(move || {

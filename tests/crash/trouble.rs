@@ -140,7 +140,9 @@ fn a_job_that_gets_room_in_time_goes_on_and_loses_nothing() {
     let ended = world.live(plan, |child, trap| {
         match trap {
             Trap::Failure(_) => set_quota(child, "unlimited"),
-            Trap::Point(..) | Trap::Passage(_) => set_quota(child, &QUOTA.to_string()),
+            Trap::Point(..) | Trap::Passage(_) | Trap::Behind(_) => {
+                set_quota(child, &QUOTA.to_string())
+            }
         }
         Answer::GoOn
     });

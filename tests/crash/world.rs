@@ -15,14 +15,16 @@ use tempfile::TempDir;
 use crate::expected::{Lines, wrong_at_end, wrong_so_far};
 use crate::gate::{Answer, Ending, Outcome, Trap};
 use crate::job::OUTPUTS;
-use crate::life::{CHECKPOINTS, DATABASES, Life, OUTPUT, Plan};
+use crate::life::{CHECKPOINTS, DATABASES, Entry, Life, OUTPUT, Plan, Version};
 use crate::matrix::{Place, Setting};
 use crate::parent::{Ended, Start};
+use crate::terminal::{Exit, Terminal};
 
 /// A job in its world.
 pub(crate) struct World {
     pub(crate) setting: Setting,
     pub(crate) start: Start,
+    pub(crate) version: Version,
     root: TempDir,
     #[cfg(feature = "object-store")]
     s3: Option<flowdsl_tests::s3::S3>,
@@ -54,6 +56,7 @@ impl World {
         let mut world = Self {
             setting,
             start: Start::default(),
+            version: Version::First,
             root,
             #[cfg(feature = "object-store")]
             s3,
@@ -132,6 +135,8 @@ impl World {
             policy,
             backend: backends[self.lives % backends.len()],
             workers: workers[self.lives % workers.len()],
+            version: self.version,
+            entry: Entry::Library,
             plan,
         }
     }
@@ -171,6 +176,39 @@ impl World {
         });
         self.has_failed = has_failed;
         ended
+    }
+
+    /// Lets the job live as a process that a user has started; checks what is left behind.
+    pub(crate) fn live_as(
+        &mut self,
+        entry: Entry,
+        plan: Plan,
+        attend: impl FnMut(&mut Terminal, &Trap),
+    ) -> Exit {
+        let life = Life {
+            entry,
+            ..self.life(plan)
+        };
+        self.lives += 1;
+        self.has_failed = false;
+        let exit = self.start.live_at_terminal(&life, attend);
+        self.check();
+        exit
+    }
+
+    /// Moves all checkpoints out of the job's own directory.
+    pub(crate) fn move_checkpoints(&mut self) -> PathBuf {
+        let elsewhere = self.root.path().join("elsewhere");
+        fs::create_dir(&elsewhere).expect("a directory");
+        let to = elsewhere.join(CHECKPOINTS);
+        fs::rename(self.checkpoints(), &to).expect("both are in one directory");
+        self.newest = None;
+        to
+    }
+
+    /// The epoch of the newest complete checkpoint.
+    pub(crate) const fn newest(&self) -> Option<u64> {
+        self.newest
     }
 
     /// Lets the job live until it is done; checks its output, and that nothing is left that nobody needs.

@@ -14,14 +14,16 @@
 //!
 //! On a terminal a run shows one line of progress; elsewhere it logs JSON lines. Both go to stderr,
 //! as stdout belongs to the job. Ctrl-C and SIGTERM stop the job with a last checkpoint; the second
-//! one ends it at once.
+//! one ends it at once. So does one behind the end of the run. One that comes before the run has begun ends the process as
+//! it does any other; one that comes while a run still verifies or brings in the checkpoint that it is to begin from ends
+//! that without a checkpoint, and the same command begins there again.
 //!
 //! | exit code | |
 //! |---|---|
 //! | 0 | finished, stopped, or had finished already |
 //! | 1 | the job failed, or something that was looked at is damaged |
 //! | 2 | the command line, the settings or the place are wrong; nothing was touched |
-//! | 130 | ended at once by a second signal |
+//! | 130 | ended at once by a second signal, or by one behind the end of the run |
 //!
 //! `RUST_LOG` sets what is logged; by default warnings on a terminal, and `info` elsewhere.
 
@@ -48,7 +50,7 @@ use self::args::{
     with_examples,
 };
 use self::ending::Failure;
-use crate::{CheckpointLocation, Error, Job, JobReport, plan};
+use crate::{CheckpointLocation, Environment, Error, Job, JobReport, plan};
 
 pub use self::args::{BackendName, Mode, NoArgs, RunArgs};
 pub use self::numbers::utc;
@@ -82,6 +84,8 @@ pub fn main(job: &Job) -> ExitCode {
 #[derive(Debug)]
 pub struct Cli<A: Args> {
     command: Command<A>,
+    /// Another one than that of every process.
+    environment: Option<Environment>,
 }
 
 impl<A: Args> Cli<A> {
@@ -98,7 +102,10 @@ impl<A: Args> Cli<A> {
         let command = with_examples(CommandLine::<A>::command(), &name_of(&args));
         let matches = command.try_get_matches_from(args)?;
         let CommandLine { command } = CommandLine::from_arg_matches(&matches)?;
-        Ok(Self { command })
+        Ok(Self {
+            command,
+            environment: None,
+        })
     }
 
     /// The job's own options.
@@ -120,6 +127,12 @@ impl<A: Args> Cli<A> {
         self
     }
 
+    /// Runs the job in an environment: with a handle to talk to it, or another disk.
+    pub fn in_environment(mut self, environment: Environment) -> Self {
+        self.environment = Some(environment);
+        self
+    }
+
     /// Does what the command line asks for.
     pub fn main(&self, job: &Job) -> ExitCode {
         self.main_then(job, |_| Ok(()))
@@ -132,9 +145,8 @@ impl<A: Args> Cli<A> {
         then: impl FnOnce(&JobReport) -> Result<(), Error>,
     ) -> ExitCode {
         let done = match &self.command {
-            Command::Run(Run { run, .. }) => {
-                run_shown(job, run).and_then(|report| then(&report).map_err(Failure::Failed))
-            }
+            Command::Run(Run { run, .. }) => run_shown(job, run, self.environment.as_ref())
+                .and_then(|report| then(&report).map_err(Failure::Failed)),
             Command::Plan(Plan { format, .. }) => print_plan(job, *format).map_err(Failure::Failed),
             Command::Operation(operation) => {
                 return operations::operate(operation, Some(job.name()));
@@ -164,14 +176,20 @@ pub fn flowctl() -> ExitCode {
 ///
 /// Those of [`Job::run`].
 pub fn run(job: &Job, args: &RunArgs) -> Result<JobReport, Error> {
-    run_shown(job, args).map_err(Failure::into_error)
+    run_shown(job, args, None).map_err(Failure::into_error)
 }
 
-fn run_shown(job: &Job, args: &RunArgs) -> Result<JobReport, Failure> {
+fn run_shown(
+    job: &Job,
+    args: &RunArgs,
+    environment: Option<&Environment>,
+) -> Result<JobReport, Failure> {
+    let environment = environment.cloned().unwrap_or_default();
     let options = args.options();
     options.validate().map_err(Failure::Refused)?;
     let mut view = progress::View::start(job.name(), &options);
-    let run = watch::run(job, &options, args.progress_interval, &mut view).map_err(Failure::Failed);
+    let every = args.progress_interval;
+    let run = watch::run(job, &options, &environment, every, &mut view).map_err(Failure::Failed);
     view.end();
     let (report, took) = run?;
     ending::tell(job.name(), &report, took, &options);

@@ -1,9 +1,9 @@
 //! Running a job while a second thread watches: signals, and the time to show progress.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,17 +24,17 @@ const ENDED_BY_SIGNAL: i32 = 130;
 pub(super) fn run(
     job: &Job,
     options: &Options,
+    environment: &Environment,
     every: Option<Every>,
     view: &mut View,
 ) -> Result<(JobReport, Duration), Error> {
-    let environment = Environment::default();
     let every = every.map_or_else(|| Some(view.default_interval()), Every::interval);
     let signals = Signals::catch()
         .map_err(|e| Error::unavailable(format!("signals cannot be caught: {e}")))?;
     let begun = Instant::now();
     thread::scope(|scope| {
         let (end, ended) = channel::<()>();
-        let (signals, environment) = (&signals, &environment);
+        let signals = &signals;
         scope.spawn(move || watch(environment, signals, every, view, &ended));
         let report = job.run_in(options, environment);
         drop(end);
@@ -55,8 +55,9 @@ fn watch(
     while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(look) {
         if signals.came() && !stopping {
             stopping = true;
-            view.stopping();
             environment.handle.stop();
+            // Whoever reads it knows that the job knows.
+            view.stopping();
         }
         if every.is_some_and(|every| shown.elapsed() >= every) {
             shown = Instant::now();
@@ -65,30 +66,70 @@ fn watch(
     }
 }
 
-/// Ctrl-C and SIGTERM: the first one is noted, the next one ends the process.
+/// Ctrl-C and SIGTERM while jobs run: the first one is noted, the next one ends the process.
 struct Signals {
-    came: Arc<AtomicBool>,
+    handlers: Handlers,
 }
+
+/// What signals do from the first run of a process to its end: what they did before cannot be had back.
+#[derive(Clone)]
+struct Handlers {
+    /// One came.
+    came: Arc<AtomicBool>,
+    /// The next one ends the process.
+    next_ends: Arc<AtomicBool>,
+}
+
+/// The handlers, once they are there, and how many runs they serve.
+static HANDLERS: Mutex<(Option<Handlers>, usize)> = Mutex::new((None, 0));
 
 impl Signals {
     fn catch() -> io::Result<Self> {
-        let came = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            // In this order: the first signal finds the flag down, and then puts it up.
-            flag::register_conditional_shutdown(signal, ENDED_BY_SIGNAL, Arc::clone(&came))?;
-            flag::register(signal, Arc::clone(&came))?;
+        let mut guard = HANDLERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let (registered, runs) = &mut *guard;
+        let handlers = match registered.take() {
+            Some(handlers) => handlers,
+            None => Handlers::register()?,
+        };
+        *registered = Some(handlers.clone());
+        if *runs == 0 {
+            // In this order: a signal ends the process up to the last of the two, and is noted from there on.
+            handlers.came.store(false, Ordering::SeqCst);
+            handlers.next_ends.store(false, Ordering::SeqCst);
         }
-        Ok(Self { came })
+        *runs += 1;
+        Ok(Self { handlers })
     }
 
     fn came(&self) -> bool {
-        self.came.load(Ordering::Relaxed)
+        let came = self.handlers.came.load(Ordering::SeqCst);
+        if came {
+            self.handlers.next_ends.store(true, Ordering::SeqCst);
+        }
+        came
     }
 }
 
 impl Drop for Signals {
-    /// Behind the run nobody looks at the flag: the next signal ends the process.
+    /// Behind the last run nobody looks: the next signal ends the process.
     fn drop(&mut self) {
-        self.came.store(true, Ordering::Relaxed);
+        let mut guard = HANDLERS.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.1 -= 1;
+        if guard.1 == 0 {
+            self.handlers.next_ends.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Handlers {
+    fn register() -> io::Result<Self> {
+        let (came, next_ends) = (Arc::default(), Arc::default());
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: one that comes meanwhile is noted, and the first one finds the second flag down.
+            flag::register(signal, Arc::clone(&came))?;
+            flag::register_conditional_shutdown(signal, ENDED_BY_SIGNAL, Arc::clone(&next_ends))?;
+            flag::register(signal, Arc::clone(&next_ends))?;
+        }
+        Ok(Self { came, next_ends })
     }
 }

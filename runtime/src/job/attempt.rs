@@ -96,8 +96,13 @@ impl Attempt<'_> {
         let since = self.environment.clock.now();
         let recovered = self
             .storage()
-            .and_then(|storage| recover(begin, &mut self.claimant, storage))
-            .map_err(beginning)?;
+            .and_then(|storage| recover(begin, &mut self.claimant, storage));
+        let recovered = match recovered {
+            Err(_) if self.environment.handle.stop_sign().was_obeyed() => {
+                return Ok(Finished::Now(Outcome::Stopped));
+            }
+            recovered => recovered.map_err(beginning)?,
+        };
         if self.number == AttemptNumber(0) {
             self.restored_from = recovered.from;
         }

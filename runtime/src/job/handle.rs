@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::coordinator::Event;
 use super::history::LastCheckpoint;
 use super::savepoints::{Occasion, SavepointOrder};
+use super::stop_sign::StopSign;
 use crate::error::{Error, Result};
 use crate::ids::Epoch;
 use crate::metrics::Metrics;
@@ -22,6 +23,7 @@ pub struct JobHandle {
     inbox: Arc<Mutex<Option<Receiver<Event>>>>,
     health: HealthBoard,
     last_checkpoint: LastCheckpoint,
+    stop_sign: Arc<StopSign>,
 }
 
 /// How the job is, for everybody to read.
@@ -66,12 +68,15 @@ impl JobHandle {
             inbox: Arc::new(Mutex::new(Some(inbox))),
             health: HealthBoard::default(),
             last_checkpoint: LastCheckpoint::default(),
+            stop_sign: Arc::default(),
         }
     }
 
     /// Asks the job to stop: a last checkpoint closes the epoch at the present watermark, nothing
-    /// fires that was not due, and a later run goes on from there.
+    /// fires that was not due, and a later run goes on from there. Where it still verifies or brings in the checkpoint
+    /// that it is to begin from, it gives that up, and the later run begins there.
     pub fn stop(&self) {
+        self.stop_sign.raise();
         let _ = self.events.send(Event::Stop);
     }
 
@@ -161,6 +166,10 @@ impl JobHandle {
 
     pub(super) fn last_checkpoint_board(&self) -> &LastCheckpoint {
         &self.last_checkpoint
+    }
+
+    pub(super) fn stop_sign(&self) -> &StopSign {
+        &self.stop_sign
     }
 
     pub(super) fn sender(&self) -> Sender<Event> {

@@ -12,6 +12,7 @@ mod requests;
 mod restoring;
 mod savepoints;
 mod start;
+mod stop_sign;
 mod workplace;
 
 pub use crate::protocol::Drain;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use self::sinks::{SinkEnd, facts_of, inline, outputs_of, restore_sinks, sink_facts};
 use super::restoring::{Found, Sought};
 use super::start::{Environment, Versions};
+use super::stop_sign::{StopSign, UntilStopped};
 use crate::connector::{OutputFacts, SinkContext, SourceSnapshot, SplitProgress, Transactional};
 use crate::dataflow::{Blueprint, Restored, former_ids};
 use crate::error::{Error, Result};
@@ -77,8 +78,9 @@ pub(super) fn recover(
         next_epoch,
         mut writer,
     } = claimed;
+    let stop = begin.environment.handle.stop_sign();
     let brought_in = match &sought {
-        Some(sought) => sought.apply(&mut writer, next_epoch, now)?,
+        Some(sought) => sought.apply(&mut writer, next_epoch, now, stop)?,
         None => None,
     };
     let sinks = begin.sinks(writer.generation());
@@ -86,7 +88,10 @@ pub(super) fn recover(
         _ if options.fresh => Vec::new(),
         // Each object was compared with what the manifest says.
         Some(slot) => vec![(slot, Verification::Whole)],
-        None => verify_newest_first(&*storage, writer.log())?,
+        None => {
+            let storage = &*storage;
+            verify_newest_first(&UntilStopped { storage, stop }, writer.log())?
+        }
     };
     let facts = facts_of(&sinks)?;
     // Whoever slept until here may have been overtaken, and what it has read is gone since: it must not
@@ -125,7 +130,7 @@ pub(super) fn recover(
             let damaged = verified.iter().filter_map(|(slot, verification)| {
                 matches!(verification, Verification::Damaged { .. }).then_some(*slot)
             });
-            let recovered = begin.begin_at(writer, &sinks, &chosen)?;
+            let recovered = begin.begin_at(writer, &sinks, &chosen, stop)?;
             Ok(Recovered {
                 first_epoch,
                 damaged: damaged.collect(),
@@ -241,9 +246,14 @@ impl Beginning<'_> {
         mut writer: LogWriter,
         sinks: &[SinkEnd],
         chosen: &ChosenCheckpoint,
+        stop: &StopSign,
     ) -> Result<Recovered> {
         let mut manifest = self.as_named_now(manifest_of(&writer, chosen)?)?;
         let plan = self.check(&manifest)?;
+        // A finished job has nothing left to do that takes long.
+        if !manifest.finished {
+            stop.check()?;
+        }
         for skipped in &chosen.skipped {
             let epoch = chosen.epoch;
             tracing::warn!("{skipped}; falling back to the checkpoint of epoch {epoch}");

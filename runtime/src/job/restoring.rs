@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::recovery::Beginning;
+use super::stop_sign::{StopSign, UntilStopped};
 use crate::error::{Error, Result};
 use crate::ids::{Epoch, Generation};
 use crate::protocol::{
@@ -95,12 +96,13 @@ impl Sought {
         }
     }
 
-    /// Brings it in, unless that was done before; where its manifest stands then.
+    /// Brings it in, unless that was done before; where its manifest stands then. Gives it up for a stop.
     pub(super) fn apply(
         &self,
         writer: &mut LogWriter,
         next_epoch: Epoch,
         now_unix_ms: u64,
+        stop: &StopSign,
     ) -> Result<Option<SlotNumber>> {
         let storage = Arc::clone(writer.storage());
         let author = (writer.generation(), writer.nonce());
@@ -109,7 +111,8 @@ impl Sought {
             RestoreDecision::Refuse(error) => return Err(error),
             RestoreDecision::GoBack(slot) => {
                 let manifest = manifest_in(writer.log(), slot)?.clone();
-                refuse_damaged(&*storage, &manifest)?;
+                let storage = &*storage;
+                refuse_damaged(&UntilStopped { storage, stop }, &manifest)?;
                 manifest.republish(OriginPlace::ThisLog, author, next_epoch)
             }
             RestoreDecision::Import => {
@@ -123,9 +126,15 @@ impl Sought {
                     .as_ref()
                     .map(|e| e.place.clone())
                     .unwrap_or_default();
-                export::import(&**from, &*storage, manifest.clone(), (author.0, epoch))
-                    .map_err(|e| e.context(format!("restoring from {place}")))?
-                    .republish(OriginPlace::Elsewhere(place), author, epoch)
+                let from = UntilStopped {
+                    storage: &**from,
+                    stop,
+                };
+                let imported =
+                    export::import(&from, &*storage, manifest.clone(), (author.0, epoch))
+                        .map_err(|e| e.context(format!("restoring from {place}")))?;
+                stop.check()?;
+                imported.republish(OriginPlace::Elsewhere(place), author, epoch)
             }
         };
         let manifest = Manifest {
@@ -343,7 +352,7 @@ impl Sought {
             next_epoch,
             mut writer,
         } = claim(storage, &request, &mut new_claimant())?;
-        let slot = self.apply(&mut writer, next_epoch, now)?;
+        let slot = self.apply(&mut writer, next_epoch, now, &StopSign::default())?;
         let slot =
             slot.ok_or_else(|| Error::internal("a restore that insists has published nothing"))?;
         let manifest = manifest_in(writer.log(), slot)?;
