@@ -8,7 +8,7 @@
 //! fast a machine is, and time-outs are for children that hang.
 //!
 //! `FLOWDSL_CRASH_SEEDS` says how many random histories each test tries, `FLOWDSL_SEED` the first seed,
-//! and `FLOWDSL_CRASH_ALL=1` kills at every named point under every policy.
+//! and `FLOWDSL_CRASH_ALL=1` kills, and sends signals, at every named point under every policy.
 #![cfg(unix)]
 
 mod cancelled;
