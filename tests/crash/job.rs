@@ -109,7 +109,7 @@ pub(crate) fn job(output: &Path, version: Version, around: &Surroundings) -> Job
                 .map(|count| (count.key, count.value.1))
                 .at("counts_out")
                 .sink(File::csv(counts).no_header()),
-        };
+        }
         keyed
             .branch()
             .at("sums")

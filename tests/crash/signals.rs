@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::os::unix::process::ExitStatusExt;
+use std::sync::Mutex;
 
 use crate::gate::{Answer, FAIL, GO_ON, Outcome, Point, Side, Trap};
 use crate::history::in_parallel;
@@ -40,6 +41,13 @@ enum Way {
     /// The second one comes so many points behind the first.
     TwiceBehind(u64),
 }
+
+const WAYS: [Way; 4] = [
+    Way::Once,
+    Way::TwiceAtOnce,
+    Way::TwiceBehind(2),
+    Way::TwiceBehind(9),
+];
 
 #[derive(Clone, Debug)]
 struct Interruption {
@@ -171,15 +179,9 @@ fn looks(scene: Scene) -> Vec<(Point, u64)> {
     looks.map(|(act, times)| (point(act), times)).collect()
 }
 
-/// Signals beside every act of a scene.
-fn check(scene: Scene, must_be_met: &[&str]) {
+/// A signal beside every act of a scene, each under one of the policies and in one way, or under all and in all.
+fn interruptions_of(scene: Scene, must_be_met: &[&str]) -> Vec<Interruption> {
     let all = env::var_os("FLOWDSL_CRASH_ALL").is_some();
-    const WAYS: [Way; 4] = [
-        Way::Once,
-        Way::TwiceAtOnce,
-        Way::TwiceBehind(2),
-        Way::TwiceBehind(9),
-    ];
     let mut interruptions = Vec::new();
     for backends in backends() {
         let policies: Vec<Setting> = policies_of(Place::Directory, backends).collect();
@@ -207,8 +209,14 @@ fn check(scene: Scene, must_be_met: &[&str]) {
             }
         }
     }
+    interruptions
+}
+
+/// Signals beside every act of a scene.
+fn check(scene: Scene, must_be_met: &[&str]) {
+    let interruptions = interruptions_of(scene, must_be_met);
     eprintln!("{scene:?}: {} interruptions", interruptions.len());
-    let met = std::sync::Mutex::new(BTreeSet::new());
+    let met = Mutex::new(BTreeSet::new());
     in_parallel(interruptions, |interruption| {
         if play(interruption) {
             let mut met = met.lock().expect("no other panic");

@@ -141,7 +141,7 @@ fn a_job_that_gets_room_in_time_goes_on_and_loses_nothing() {
         match trap {
             Trap::Failure(_) => set_quota(child, "unlimited"),
             Trap::Point(..) | Trap::Passage(_) | Trap::Behind(_) => {
-                set_quota(child, &QUOTA.to_string())
+                set_quota(child, &QUOTA.to_string());
             }
         }
         Answer::GoOn
