@@ -220,7 +220,7 @@ impl Attempt<'_> {
     /// Listens to what is asked of this claim, and no more to what was asked of the one before.
     fn listen(&mut self, recovered: &Recovered) -> Result<()> {
         if let Some(before) = self.listener.take() {
-            before.finish();
+            before.give_way();
         }
         let location = self.options.checkpoint_dir.as_ref();
         // Nobody else finds what is in memory.

@@ -47,6 +47,8 @@ pub(super) enum Inside {
     LookedAtLog(Result<()>),
     /// The place of a savepoint was looked at.
     TargetOpened(Asker, Result<Target>),
+    /// Something of a savepoint was copied.
+    Copying(Asker),
     /// A savepoint was copied.
     Copied(Asker, Result<()>),
     WorkerEnded(usize),
@@ -141,7 +143,10 @@ impl Coordinator<'_> {
                 ));
             }
             Some(end) => {
-                publisher.finish(keep_at_end(end, self.settings), self.settings.timeout);
+                // Whoever was promised a savepoint is told to export the last checkpoint.
+                let keep = keep_at_end(end, self.settings);
+                let keep = keep.filter(|_| !self.machine.must_keep_last());
+                publisher.finish(keep, self.settings.timeout);
             }
         }
         Ok(Ended {
@@ -231,6 +236,7 @@ impl Coordinator<'_> {
                 self.askers.answer(asker, Err(refused));
                 None
             }
+            Event::Inside(_, Inside::Copying(asker)) => Some(Heard::Copying(asker)),
             Event::Inside(_, Inside::Copied(asker, copied)) => Some(Heard::Copied(asker, copied)),
             Event::TakeSavepoint(SavepointOrder {
                 to,

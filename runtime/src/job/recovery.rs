@@ -259,7 +259,7 @@ impl Beginning<'_> {
             tracing::warn!("{skipped}; falling back to the checkpoint of epoch {epoch}");
         }
         // CRASH: before output is taken back behind them.
-        let left_behind = CleanupPlan::of_left_behind(writer.log(), &manifest);
+        let left_behind = CleanupPlan::of_left_behind(writer.log());
         cleanup::execute(&left_behind, &mut writer)?;
         // What is dropped is nobody's: the stage may be a sink now, and was none.
         let snapshots = &mut manifest.snapshots;

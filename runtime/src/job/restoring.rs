@@ -74,6 +74,7 @@ impl Sought {
             None => Wanted::Own(self.from.epoch.unwrap_or_default()),
             Some(Elsewhere { place, found }) => Wanted::Elsewhere {
                 place,
+                epoch: self.from.epoch,
                 found: found.as_ref().map(|found| &found.manifest),
             },
         };

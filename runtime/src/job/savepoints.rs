@@ -107,7 +107,12 @@ impl Desk {
         let started = Builder::new()
             .name("flowdsl-savepoint".to_owned())
             .spawn(move || {
-                let copied = target.fill(&*storage, &manifest, &given_up);
+                let go_on = || {
+                    let said = Inside::Copying(asker);
+                    let _ = events.send(Event::Inside(attempt, said));
+                    !given_up.load(Ordering::Acquire)
+                };
+                let copied = target.fill(&*storage, &manifest, &go_on);
                 let _ = events.send(Event::Inside(attempt, Inside::Copied(asker, copied)));
             });
         if let Err(error) = started {

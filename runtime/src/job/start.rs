@@ -115,7 +115,7 @@ pub fn run(spec: &JobSpec, options: &Options, environment: &Environment) -> Resu
     // Whoever waits for an outcome that will never come hears of it.
     drop(inbox);
     if let Some(listener) = listener {
-        listener.finish();
+        listener.finish(report.as_ref().map(drop).map_err(Error::clone));
     }
     if let Err(error) = &report {
         let why = format!("the job has ended: {error}");

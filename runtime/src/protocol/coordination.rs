@@ -146,6 +146,7 @@ impl Coordination {
             Heard::CheckpointAsked(asker) => self.checkpoint_asked(asker),
             Heard::SavepointAsked(asker) => self.savepoint_asked(asker),
             Heard::StopWithSavepoint(asker, drain) => self.stop_with_savepoint(asker, drain),
+            Heard::Copying(asker) => self.savepoints.copying_goes_on(now, asker),
             Heard::Copied(asker, outcome) => self.copied(asker, outcome),
         }
         self.tick(now)
@@ -222,6 +223,11 @@ impl Coordination {
             JobEnd::Cancel
         };
         self.is_over().then_some(end)
+    }
+
+    /// Whether the last checkpoint must stay, whatever the settings say: it was to become a savepoint, and has not.
+    pub fn must_keep_last(&self) -> bool {
+        self.savepoints.lost_last
     }
 
     /// Whether nothing is left to be read, or to fire.

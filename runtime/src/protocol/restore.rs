@@ -8,7 +8,9 @@ mod tests;
 
 use crate::error::Error;
 use crate::ids::Epoch;
-use crate::protocol::{LogView, Manifest, OriginPlace, SlotContent, SlotNumber, SlotRole};
+use crate::protocol::{
+    CheckpointKind, LogView, Manifest, OriginPlace, SlotContent, SlotNumber, SlotRole,
+};
 
 /// The checkpoint that is to be restored.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +21,8 @@ pub enum Wanted<'a> {
     Elsewhere {
         /// The place, as text.
         place: &'a str,
+        /// Its epoch; `None` is the newest one there.
+        epoch: Option<Epoch>,
         /// What was found there.
         found: Result<&'a Manifest, &'a Error>,
     },
@@ -70,6 +74,7 @@ pub fn judge_restore(
         Wanted::Elsewhere {
             place,
             found: Ok(found),
+            ..
         } => match newest {
             Some(newest) if insist == Insist::OnceOnly => {
                 let epoch = newest.epoch;
@@ -116,15 +121,22 @@ fn descends_from(newest: &Manifest, wanted: Wanted<'_>) -> bool {
             (Wanted::Own(epoch), OriginPlace::ThisLog) => origin.epoch == epoch,
             (
                 Wanted::Elsewhere {
-                    found: Ok(found), ..
+                    place,
+                    epoch,
+                    found: Ok(found),
                 },
-                OriginPlace::Elsewhere(_),
-            ) => origin.is_of(found),
+                OriginPlace::Elsewhere(from),
+            ) => {
+                // The job there goes on: its newest checkpoint is another one each time.
+                let is_newest_of_run = epoch.is_none() && found.kind == CheckpointKind::Checkpoint;
+                origin.is_of(found) || is_newest_of_run && place == from
+            }
             // It may have been deleted when it had done its service.
             (
                 Wanted::Elsewhere {
                     place,
                     found: Err(_),
+                    ..
                 },
                 OriginPlace::Elsewhere(from),
             ) => place == from,
@@ -163,14 +175,20 @@ fn has_damaged_manifest(log: &LogView) -> bool {
         })
 }
 
-/// The slots of the checkpoints that `manifest` has left behind: they go before the output behind it is taken
-/// back, since nobody must fall back to one of them then.
-pub fn left_behind(log: &LogView, manifest: &Manifest) -> Vec<SlotNumber> {
+/// The slots of the checkpoints that were given up when an older one was restored: they go before the output behind
+/// it is taken back, since nobody must fall back to one of them then.
+///
+/// The newest manifest says which those are, also where what it names is damaged and a run begins from an older one: that
+/// one knows nothing of the restore, and what the run publishes will not either.
+pub fn left_behind(log: &LogView) -> Vec<SlotNumber> {
+    let newest = log.manifests_newest_first().next().map(|(_, m)| m);
     let slots = log.slots.iter();
     slots
         .filter(|slot| {
-            let older = slot.manifest().filter(|m| m.epoch < manifest.epoch);
-            older.is_some_and(|m| manifest.has_left_behind(m.epoch))
+            let older = slot.manifest().zip(newest);
+            older.is_some_and(|(m, newest)| {
+                m.epoch < newest.epoch && newest.has_left_behind(m.epoch)
+            })
         })
         .map(|slot| slot.number)
         .collect()

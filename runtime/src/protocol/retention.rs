@@ -88,9 +88,9 @@ pub fn keep_at_end(end: JobEnd, settings: &CheckpointSettings) -> Option<Keep> {
 impl CleanupPlan {
     /// The checkpoints that were given up when an older one was restored: nobody must fall back to one of them when
     /// the output behind it is gone.
-    pub fn of_left_behind(log: &LogView, restored: &Manifest) -> Self {
+    pub fn of_left_behind(log: &LogView) -> Self {
         Self {
-            slots: left_behind(log, restored),
+            slots: left_behind(log),
             objects: Vec::new(),
         }
     }

@@ -3,11 +3,14 @@
 //! Each object is read whole, compared with what the manifest says of it, and written. No thread holds more than
 //! one of them, and snapshots are stored in parts of bounded size: so is the memory for it, however large the state.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Builder};
 use std::{io, iter};
 
@@ -102,91 +105,124 @@ impl Target {
         ))
     }
 
-    /// Copies what a manifest of `from` names, and publishes it there, unless it is given up before.
+    /// Copies what a manifest of `from` names, and publishes it there. `go_on` is asked before each object and before
+    /// the manifest: whether anybody still waits for it.
     ///
     /// # Errors
     ///
     /// `Corrupt` if an object is not what was written; `Unavailable` if a storage does not answer; `Invalid` if
-    /// somebody else has taken the place meanwhile. What had been written is removed then.
+    /// somebody else has taken the place meanwhile. What had been written is removed then, unless the manifest may be there.
     pub fn fill(
         &self,
         from: &dyn CheckpointStorage,
         manifest: &Manifest,
-        given_up: &AtomicBool,
+        go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<()> {
-        let to = &*self.storage;
-        let claim = Claim {
-            job: manifest.job.clone(),
-            generation: manifest.generation,
-            nonce: fresh_nonce(),
-            known_epoch: Epoch(manifest.epoch.0.saturating_sub(1)),
-            fresh: false,
-            started_unix_ms: manifest.written_unix_ms,
-        };
         // CRASH: the claim first: whoever else wants the place finds it taken. The manifest last: what was cut short
         // has none, and is no savepoint.
-        match to.create(&names::slot(CLAIM), &encode_claim(&claim))? {
-            Creation::Created => {}
-            Creation::AlreadyExists => {
-                return Err(self.occupied("somebody has just begun to write there"));
-            }
+        if self.create_slot(CLAIM, &encode_claim(&claim_for(manifest)))? == Slot::Others {
+            return Err(self.occupied("somebody has just begun to write there"));
         }
-        let filled = self.copy_and_publish(from, manifest, given_up);
-        if filled.is_err() {
+        let copied = self.copy(from, manifest, go_on);
+        if copied.is_err() {
             self.remove_all(manifest);
+            return copied;
         }
-        filled
-    }
-
-    fn copy_and_publish(
-        &self,
-        from: &dyn CheckpointStorage,
-        manifest: &Manifest,
-        given_up: &AtomicBool,
-    ) -> Result<()> {
-        let same_name = |name: &str| {
-            if given_up.load(Ordering::Acquire) {
-                Err(Error::unavailable(
-                    "nobody waits for the savepoint any more",
-                ))
-            } else {
-                Ok(name.to_owned())
-            }
-        };
-        copy_objects(from, &*self.storage, manifest, same_name)?;
-        same_name("")?;
         let published = Manifest {
             kind: CheckpointKind::Savepoint,
             ..manifest.clone()
         };
-        let bytes = encode_manifest(&published);
-        let name = names::slot(MANIFEST);
-        let created = self.storage.create(&name, &bytes);
-        match created.or_else(|_| self.storage.create(&name, &bytes))? {
-            Creation::Created => Ok(()),
-            // Of two tries, the first one has succeeded.
-            Creation::AlreadyExists if self.storage.read(&name)?.as_ref() == Some(&bytes) => Ok(()),
-            Creation::AlreadyExists => Err(self.occupied("somebody else has published there")),
-        }
-    }
-
-    /// Removes what a copy that has failed has left, as far as that is possible.
-    fn remove_all(&self, manifest: &Manifest) {
-        // CRASH: should the manifest be there after all, it goes first; and the claim last of all, since it keeps
-        // others away.
-        let objects = crate::protocol::objects_of(manifest).map(str::to_owned);
-        for names in [
-            vec![names::slot(MANIFEST)],
-            objects.collect(),
-            vec![names::slot(CLAIM)],
-        ] {
-            if let Err(error) = self.storage.delete(&names) {
-                let place = self.storage.place();
-                tracing::warn!(%error, place, "what a failed savepoint has left could not be removed");
-                return;
+        // CRASH: a create without an answer may come true later. What the manifest names stays then.
+        let published = self.create_slot(MANIFEST, &encode_manifest(&published));
+        match published.map_err(|e| e.and("whether the savepoint is complete is unknown"))? {
+            Slot::Ours => Ok(()),
+            Slot::Others => {
+                self.remove_all(manifest);
+                Err(self.occupied("somebody else has written there meanwhile"))
             }
         }
     }
+
+    fn copy(
+        &self,
+        from: &dyn CheckpointStorage,
+        manifest: &Manifest,
+        go_on: &(dyn Fn() -> bool + Sync),
+    ) -> Result<()> {
+        let is_wanted = || {
+            if go_on() {
+                Ok(())
+            } else {
+                let error = "nobody waits for the savepoint any more";
+                Err(Error::unavailable(error))
+            }
+        };
+        let same_name = |name: &str| {
+            is_wanted()?;
+            // Names in manifests are bytes, too: one of a slot would be written over the log.
+            names::parse_state_object(name)
+                .map(|object| object.name)
+                .ok_or_else(|| not_of_state(name))
+        };
+        copy_objects(from, &*self.storage, manifest, same_name)?;
+        is_wanted()
+    }
+
+    /// Creates a slot, and says whose it is. Of two tries, the first one may have succeeded; the store itself may
+    /// have made them.
+    fn create_slot(&self, slot: SlotNumber, bytes: &[u8]) -> Result<Slot> {
+        let name = names::slot(slot);
+        let created = self.storage.create(&name, bytes);
+        let created = created.or_else(|_| self.storage.create(&name, bytes))?;
+        let is_ours = match created {
+            Creation::Created => true,
+            Creation::AlreadyExists => self.storage.read(&name)?.as_deref() == Some(bytes),
+        };
+        Ok(if is_ours { Slot::Ours } else { Slot::Others })
+    }
+
+    /// Removes what a copy that has failed has left, as far as that is possible. Its manifest was not created.
+    fn remove_all(&self, manifest: &Manifest) {
+        if let Err(error) = self.try_remove_all(manifest) {
+            let place = self.storage.place();
+            tracing::warn!(%error, place, "what a failed savepoint has left could not be removed");
+        }
+    }
+
+    fn try_remove_all(&self, manifest: &Manifest) -> Result<()> {
+        let objects = crate::protocol::objects_of(manifest).map(str::to_owned);
+        let objects = objects.filter(|name| names::parse_state_object(name).is_some());
+        self.storage.delete(&objects.collect::<Vec<_>>())?;
+        // CRASH: the claim last of all, since it keeps others away. A run may have begun behind it all the same: there
+        // was no manifest that said whose the place is. Then it is a part of that run's log.
+        if self.storage.list(names::LOG_DIR)? == [names::slot(CLAIM)] {
+            self.storage.delete(&[names::slot(CLAIM)])?;
+        }
+        Ok(())
+    }
+}
+
+/// Whose a slot is that was to be created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slot {
+    Ours,
+    Others,
+}
+
+/// The claim in front of a savepoint. No two of them are the same.
+fn claim_for(manifest: &Manifest) -> Claim {
+    Claim {
+        job: manifest.job.clone(),
+        generation: manifest.generation,
+        nonce: fresh_nonce(),
+        known_epoch: Epoch(manifest.epoch.0.saturating_sub(1)),
+        fresh: false,
+        started_unix_ms: manifest.written_unix_ms,
+    }
+}
+
+fn not_of_state(name: &str) -> Error {
+    Error::corrupt(format!("`{name}` is not the name of a state object"))
 }
 
 /// Copies a checkpoint to a place of its own, as a savepoint: the newest one, or that of an epoch. The job that it
@@ -228,7 +264,7 @@ pub fn export_on(
             Error::invalid(format!("there is no checkpoint{which} in {from}"))
         })?;
     let target = Target::open(to, Some(from), disk, &limits)?;
-    target.fill(&*storage, manifest, &AtomicBool::new(false))?;
+    target.fill(&*storage, manifest, &|| true)?;
     Ok(manifest.epoch)
 }
 
@@ -244,10 +280,8 @@ pub fn import(
     manifest: Manifest,
     (generation, epoch): (Generation, Epoch),
 ) -> Result<Manifest> {
-    let renamed = |name: &str| {
-        names::imported(generation, epoch, name)
-            .ok_or_else(|| Error::corrupt(format!("`{name}` is not the name of a state object")))
-    };
+    let renamed =
+        |name: &str| names::imported(generation, epoch, name).ok_or_else(|| not_of_state(name));
     let mut taken = BTreeMap::new();
     for name in crate::protocol::objects_of(&manifest) {
         if let Some(other) = taken

@@ -215,6 +215,14 @@ pub fn temporary(unique: u64, count: u64) -> String {
     format!("{TEMPORARY_DIR}/{unique:016x}-{count}")
 }
 
+/// Whether a file of that directory is called as unfinished files are: others are not ours.
+pub fn is_temporary(file: &str) -> bool {
+    let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    file.split_once('-').is_some_and(|(unique, count)| {
+        unique.len() == 16 && unique.chars().all(is_hex) && count.parse::<u64>().is_ok()
+    })
+}
+
 /// The work directory of a run. `place` tells the checkpoint directories of jobs of one name apart.
 pub fn work_dir(job: &str, place: u64, generation: Generation, nonce: u64) -> String {
     format!(

@@ -1,5 +1,8 @@
 //! The run's end: a thread that looks for requests, and replies to them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
@@ -25,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The thread of one claim; it listens until the next one begins, or the run ends.
 #[derive(Debug)]
 pub(in crate::job) struct Listener {
-    /// Dropped at the end.
-    end: Sender<()>,
+    /// Takes how the job has ended, and is dropped where another claim follows.
+    end: Sender<Result<()>>,
     thread: Companion,
 }
 
@@ -68,12 +71,23 @@ impl Listener {
         Ok(Self { end, thread })
     }
 
-    /// Ends behind the replies that are owed. Whoever owes them has ended.
-    pub(in crate::job) fn finish(self) {
-        drop(self.end);
-        if !self.thread.join_within(PATIENCE) {
-            tracing::warn!("a reply to a request is still being written");
-        }
+    /// Ends, since another claim follows. Who has no reply yet asks that one.
+    pub(in crate::job) fn give_way(self) {
+        let Self { end, thread } = self;
+        drop(end);
+        wait_for(thread);
+    }
+
+    /// Ends behind the replies that are owed, now that the job has ended like this.
+    pub(in crate::job) fn finish(self, ended: Result<()>) {
+        let _ = self.end.send(ended);
+        wait_for(self.thread);
+    }
+}
+
+fn wait_for(thread: Companion) {
+    if !thread.join_within(PATIENCE) {
+        tracing::warn!("a reply to a request is still being written");
     }
 }
 
@@ -83,16 +97,17 @@ struct Listening {
 }
 
 impl Listening {
-    fn run(mut self, ended: &Receiver<()>) {
+    fn run(mut self, ended: &Receiver<Result<()>>) {
         self.clean_up();
         let mut next = self.parts.clock.now() + self.parts.every;
-        loop {
+        let ended = loop {
             let left = next.saturating_sub(self.parts.clock.now());
             let is_busy = !self.owed.is_empty() || self.parts.clock.is_manual();
             let wait = if is_busy { left.min(LOOK) } else { left };
             match ended.recv_timeout(wait) {
                 Err(RecvTimeoutError::Timeout) => {}
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(ended) => break Some(ended),
+                Err(RecvTimeoutError::Disconnected) => break None,
             }
             if self.parts.clock.now() >= next {
                 next = self.parts.clock.now() + self.parts.every;
@@ -100,10 +115,9 @@ impl Listening {
                     tracing::debug!(%error, "requests cannot be looked for");
                 }
             }
-            self.reply();
-        }
-        // Everybody who could give an outcome has ended.
-        self.reply();
+            self.reply(None);
+        };
+        self.reply(ended.as_ref());
     }
 
     /// Removes what was addressed to older runs.
@@ -173,18 +187,18 @@ impl Listening {
         outcome
     }
 
-    /// Replies to what has come to an end.
-    fn reply(&mut self) {
+    /// Replies to what has come to an end; to everything, where the job has `ended`: everybody who could give an outcome
+    /// is gone then.
+    fn reply(&mut self, ended: Option<&Result<()>>) {
         let names: Vec<RequestName> = self.owed.keys().copied().collect();
         for name in names {
             let Some(Owed { wish, outcome }) = self.owed.get(&name) else {
                 continue;
             };
-            let reply = match (outcome.try_recv(), wish) {
-                (Err(TryRecvError::Empty), _) => continue,
-                (Ok(Ok(epoch)), _) => Reply::Done { epoch: Some(epoch) },
+            let reply = match (outcome.try_recv(), wish, ended) {
+                (Ok(Ok(epoch)), ..) => Reply::Done { epoch: Some(epoch) },
                 // A last checkpoint that failed is followed by another, until the job has stopped or failed.
-                (Ok(Err(_)), Wish::Stop) => {
+                (Ok(Err(_)), Wish::Stop, None) => {
                     let outcome = self.pass_on(&Wish::Stop);
                     self.owed.insert(
                         name,
@@ -195,10 +209,16 @@ impl Listening {
                     );
                     continue;
                 }
-                (Ok(Err(error)), _) => Reply::refused(&error),
-                (Err(TryRecvError::Disconnected), Wish::Stop) => Reply::Done { epoch: None },
-                (Err(TryRecvError::Disconnected), _) => {
-                    Reply::refused(&Error::unavailable("the run ended before it was done"))
+                // Not stopped, but failed; or fenced, and another run goes on.
+                (Ok(Err(_)) | Err(_), Wish::Stop, Some(Err(error))) => Reply::refused(error),
+                (Ok(Err(_)) | Err(_), Wish::Stop, Some(Ok(()))) => Reply::Done { epoch: None },
+                (Ok(Err(error)), ..) => Reply::refused(&error),
+                // How the job has ended is said in a moment.
+                (Err(TryRecvError::Empty | TryRecvError::Disconnected), _, None) => continue,
+                (Err(_), _, Some(ended)) => {
+                    let error = Error::unavailable("the run ended before it was done");
+                    let why = ended.as_ref().err();
+                    Reply::refused(&why.map_or(error.clone(), |why| error.and(why)))
                 }
             };
             self.owed.remove(&name);

@@ -63,6 +63,8 @@ pub enum Heard {
     SavepointAsked(Asker),
     /// The job is to stop, and its last checkpoint is wanted as a savepoint, too.
     StopWithSavepoint(Asker, Drain),
+    /// Something of what an [`Action::Copy`] is about has been copied.
+    Copying(Asker),
     /// What came of an [`Action::Copy`].
     Copied(Asker, Result<()>),
 }

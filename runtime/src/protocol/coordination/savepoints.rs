@@ -32,8 +32,10 @@ pub(super) struct Savepoints {
     /// Those that are made of the last checkpoint.
     at_end: Vec<Asker>,
     copying: BTreeMap<Asker, Epoch>,
-    /// Since when nothing but copies keeps the job from its end.
+    /// Since when nothing but copies keeps the job from its end, and none of them has moved.
     awaited_since: Option<Duration>,
+    /// The last checkpoint was to become a savepoint, and has not.
+    pub(super) lost_last: bool,
 }
 
 impl Savepoints {
@@ -72,6 +74,13 @@ impl Savepoints {
 
     pub(super) fn is_of(&self, epoch: Epoch) -> bool {
         self.taking.contains_key(&epoch)
+    }
+
+    /// Something was copied. However large the state is: what moves is not given up.
+    pub(super) fn copying_goes_on(&mut self, now: Duration, asker: Asker) {
+        if self.copying.contains_key(&asker) {
+            self.awaited_since = self.awaited_since.map(|_| now);
+        }
     }
 
     pub(super) fn copies_given_up_at(&self, timeout: Duration) -> Option<Duration> {
@@ -183,6 +192,7 @@ impl Coordination {
             },
         };
         self.actions.push(Action::Tell(notice));
+        self.savepoints.lost_last |= outcome.is_err() && self.last == Some(epoch);
         let outcome = outcome.map_err(|error| self.with_what_is_left(error, epoch));
         self.actions
             .push(Action::Answer(asker, outcome.map(|()| epoch)));
@@ -204,7 +214,7 @@ impl Coordination {
         self.look_at_log();
     }
 
-    /// Where everything else is done, copies have a time to come to their end.
+    /// Where everything else is done, copies that move no more are given up.
     pub(super) fn judge_copies(&mut self, now: Duration) {
         if !self.is_complete() || self.savepoints.copying.is_empty() {
             return;
@@ -216,7 +226,7 @@ impl Coordination {
         }
         let late: BTreeSet<Asker> = self.savepoints.copying.keys().copied().collect();
         for asker in late {
-            let error = Error::unavailable(format!("it was not copied within {timeout:?}"));
+            let error = Error::unavailable(format!("nothing of it was copied for {timeout:?}"));
             self.copied(asker, Err(error));
         }
     }

@@ -26,6 +26,7 @@ fn behind(begun: &Manifest, epoch: u64) -> Manifest {
 fn decide(log: &LogView, found: &Manifest, insist: Insist) -> RestoreDecision {
     let wanted = Wanted::Elsewhere {
         place: PLACE,
+        epoch: None,
         found: Ok(found),
     };
     judge_restore(log, wanted, insist, "own")
@@ -69,7 +70,10 @@ fn a_log_that_descends_from_it_goes_on() {
 
 #[test]
 fn a_log_with_checkpoints_of_its_own_is_not_given_up_by_a_run() {
-    let found = bare_manifest(3, 17);
+    let found = Manifest {
+        kind: CheckpointKind::Savepoint,
+        ..bare_manifest(3, 17)
+    };
     let other = imported(&bare_manifest(4, 17), 18);
     for log in [
         log_of([claim(1), manifest(1, 1)]),
@@ -87,11 +91,33 @@ fn a_log_with_checkpoints_of_its_own_is_not_given_up_by_a_run() {
     }
 }
 
+/// The second start was refused, since the job that the first one had begun from had gone on meanwhile.
+#[test]
+fn the_checkpoints_of_a_job_that_goes_on_are_known_by_their_place() {
+    let begun = log_of([claim(9), slot_of(imported(&bare_manifest(3, 17), 18))]);
+    let judge = |place, epoch| {
+        let newer = bare_manifest(3, 20);
+        let wanted = Wanted::Elsewhere {
+            place,
+            epoch,
+            found: Ok(&newer),
+        };
+        matches!(
+            judge_restore(&begun, wanted, Insist::OnceOnly, "own"),
+            RestoreDecision::GoOn
+        )
+    };
+    assert!(judge(PLACE, None));
+    assert!(!judge(PLACE, Some(Epoch(20))), "another one by its epoch");
+    assert!(!judge("s3://another", None));
+}
+
 #[test]
 fn a_savepoint_that_is_gone_is_known_by_its_place() {
     let gone = Error::invalid("there is no checkpoint");
     let wanted = Wanted::Elsewhere {
         place: PLACE,
+        epoch: None,
         found: Err(&gone),
     };
     let begun = log_of([claim(9), slot_of(imported(&bare_manifest(3, 17), 18))]);
@@ -154,7 +180,8 @@ fn what_is_given_up_is_what_stands_between_the_old_checkpoint_and_the_new_one() 
         claim(2),
         slot_of(back.clone()),
     ]);
-    assert_eq!(left_behind(&log, &back), [SlotNumber(3), SlotNumber(4)]);
+    // So it is where a run falls back to checkpoint 1: what `back` names is damaged, and with it checkpoint 2.
+    assert_eq!(left_behind(&log), [SlotNumber(3), SlotNumber(4)]);
     assert_eq!(back.kept_output(), Epoch(2));
     assert_eq!(behind(&back, 6).kept_output(), Epoch(6));
     // Back to what was itself gone back to: no run has taken back the output of 3 and 4 yet.

@@ -52,7 +52,11 @@ impl LocalStorage {
             .disk
             .list(&dir)
             .map_err(|e| unavailable("list", &dir, &e))?;
-        for name in unfinished {
+        // The place may be a mistyped one, with files of others in a directory of that name.
+        for name in unfinished
+            .into_iter()
+            .filter(|name| names::is_temporary(name))
+        {
             // A temporary file is nobody's only copy; one that stays is removed by the next run.
             if let Err(e) = storage.disk.remove(&dir.join(&name)) {
                 tracing::warn!(file = name, error = %e, "an unfinished file could not be removed");

@@ -130,6 +130,27 @@ fn a_job_that_stops_with_a_savepoint_publishes_and_commits_and_ends_when_it_is_c
     assert_eq!(play.machine.job_end(), Some(JobEnd::Cancel));
 }
 
+/// A state that took longer to copy than a checkpoint may take was never saved at a stop.
+#[test]
+fn a_copy_is_waited_for_while_it_moves_and_the_last_checkpoint_stays_where_it_fails() {
+    let mut play = Play::begin(|_| ());
+    play.stop_with_savepoint(1, Drain::No);
+    play.answer(5);
+    play.durable();
+    play.committed(5);
+    play.actions.clear();
+    for second in [50, 100, 150] {
+        play.until(second);
+        play.hear(Heard::Copying(Asker(1)));
+    }
+    play.until(209);
+    play.expect(&[]);
+    assert!(!play.machine.must_keep_last());
+    play.until(210);
+    play.expect(&["savepoint 5 failed", "tell 1 it failed", "finish"]);
+    assert!(play.machine.must_keep_last(), "it is to be exported");
+}
+
 #[test]
 fn a_job_that_drains_is_finished() {
     let mut play = Play::begin(|_| ());
