@@ -365,6 +365,26 @@ fn advice_comes_of_what_checkpoints_have_cost() {
 }
 
 #[test]
+fn what_checkpoints_have_cost_is_told_beside_what_they_should_have() {
+    let stored = Stored::new();
+    let history = stored.json(&["history"]);
+    let records = history["checkpoints"].as_array().expect("a list");
+    let newest = records.last().expect("there is one");
+    let epoch = newest["epoch"].to_string();
+    let of_epoch = stored.json(&["history", &epoch]);
+    assert_eq!(&of_epoch, newest);
+    let subtasks = of_epoch["cost"]["subtasks"].as_array().expect("a list");
+    let said = text(&stored.run(&["history"]).stdout);
+    let lines = said.lines().filter(|line| line.contains("(estimated "));
+    assert_eq!(lines.count(), records.len(), "{said}");
+    assert!(said.lines().any(|line| line.starts_with("run ")), "{said}");
+    let said = text(&stored.run(&["history", &epoch]).stdout);
+    let table = said.lines().skip_while(|line| !line.starts_with("STAGE"));
+    assert_eq!(table.count(), 1 + subtasks.len(), "{said}");
+    check_refused(&stored.run(&["history", "999999"]), "epoch 999999");
+}
+
+#[test]
 fn a_checkpoint_that_was_exported_is_restored_and_what_is_not_there_is_not_asked() {
     let stored = Stored::new();
     let place = stored.place();

@@ -72,6 +72,15 @@ pub(in crate::cli) enum CheckpointsCommand<A: Args> {
     )]
     Diff(With<A, DiffArgs>),
 
+    /// Tells what past checkpoints cost, and how runs ended; of one checkpoint, what each subtask had to do with it
+    ///
+    /// Beside the time that one took stands what it should have taken: the slowest subtask, and the publication.
+    #[command(
+        after_help = "Examples:\n  {name} checkpoints history --checkpoint-dir checkpoints\n  \
+                      {name} checkpoints history 42 --checkpoint-dir checkpoints"
+    )]
+    History(With<A, HistoryArgs>),
+
     /// Says how often to take checkpoints, from what they cost and how often the job failed
     ///
     /// The interval at which least time is lost, unless an objective allows no such long one.
@@ -181,6 +190,13 @@ pub(in crate::cli) struct DiffArgs {
 
 #[derive(Args, Debug)]
 #[group(skip)]
+pub(in crate::cli) struct HistoryArgs {
+    /// The checkpoint of this epoch, subtask by subtask
+    pub(in crate::cli) epoch: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+#[group(skip)]
 pub(in crate::cli) struct AdviseArgs {
     /// How long behind a failure the job may take to be where it was, such as `30s`
     #[arg(long, value_name = "TIME", value_parser = span)]
@@ -272,6 +288,7 @@ macro_rules! of_each {
                 CheckpointsCommand::Show($with) => $do,
                 CheckpointsCommand::Verify($with) => $do,
                 CheckpointsCommand::Diff($with) => $do,
+                CheckpointsCommand::History($with) => $do,
                 CheckpointsCommand::Advise($with) => $do,
                 CheckpointsCommand::Export($with) => $do,
                 CheckpointsCommand::Prune($with) => $do,

@@ -11,6 +11,7 @@
 mod advise;
 mod args;
 mod diff;
+mod history;
 mod list;
 mod moves;
 mod offsets;
@@ -75,6 +76,7 @@ fn operate_to<A: Args>(
         CheckpointsCommand::Show(with) => show::show(&checkpoints, &with.of, form, out),
         CheckpointsCommand::Verify(with) => verify::verify(&checkpoints, &with.of, form, out),
         CheckpointsCommand::Diff(with) => diff::diff(&checkpoints, &with.of, form, out),
+        CheckpointsCommand::History(with) => history::history(&checkpoints, &with.of, form, out),
         CheckpointsCommand::Advise(with) => advise::advise(&checkpoints, &with.of, form, out),
         CheckpointsCommand::Export(with) => moves::export(location, &with.of, form, out),
         CheckpointsCommand::Prune(with) => {
