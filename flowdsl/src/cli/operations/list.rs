@@ -107,21 +107,10 @@ fn as_text(checkpoints: &Checkpoints, listed: &[Listed], out: &mut dyn Write) ->
 fn as_json(checkpoints: &Checkpoints, listed: &[Listed]) -> Value {
     let each = |listed: &Listed| {
         let Listed { summary, new_bytes } = listed;
-        json!({
-            "epoch": summary.epoch,
-            "slot": summary.slot,
-            "kind": word(summary.kind),
-            "finished": summary.finished,
-            "generation": summary.generation,
-            "written_unix_ms": summary.written_unix_ms,
-            "worker_count": summary.worker_count,
-            "key_groups": summary.key_groups,
-            "subtasks": summary.holds.subtasks,
-            "files": summary.holds.files,
-            "file_bytes": summary.holds.file_bytes,
-            "inline_bytes": summary.holds.inline_bytes,
-            "new_bytes": new_bytes,
-        })
+        let mut outline = outline(summary);
+        outline["files"] = summary.holds.files.into();
+        outline["new_bytes"] = json!(new_bytes);
+        outline
     };
     let claims = checkpoints.claims().map(|(slot, claim)| {
         json!({
@@ -138,6 +127,23 @@ fn as_json(checkpoints: &Checkpoints, listed: &[Listed]) -> Value {
         "checkpoints": listed.iter().map(each).collect::<Vec<_>>(),
         "claims": claims.collect::<Vec<_>>(),
         "damaged_slots": checkpoints.damaged_slots(),
+    })
+}
+
+/// What is said of a checkpoint wherever it is told of.
+pub(super) fn outline(summary: &CheckpointSummary) -> Value {
+    json!({
+        "epoch": summary.epoch,
+        "slot": summary.slot,
+        "kind": word(summary.kind),
+        "finished": summary.finished,
+        "generation": summary.generation,
+        "written_unix_ms": summary.written_unix_ms,
+        "worker_count": summary.worker_count,
+        "key_groups": summary.key_groups,
+        "subtasks": summary.holds.subtasks,
+        "file_bytes": summary.holds.file_bytes,
+        "inline_bytes": summary.holds.inline_bytes,
     })
 }
 

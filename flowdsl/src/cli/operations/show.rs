@@ -8,7 +8,7 @@ use flowdsl_runtime::protocol::{SnapshotKind, StageKind};
 use serde_json::{Value, json};
 
 use super::args::ShowArgs;
-use super::list::word;
+use super::list::{outline, word};
 use super::offsets::offset_of;
 use super::out::{End, Form, Verdict, document, line};
 use super::table::{Align, Table};
@@ -138,25 +138,14 @@ impl<'a> Shown<'a> {
                 .map(|(epoch, staged)| json!({"epoch": epoch, "bytes": staged.0.len()}));
             json!({"stage": stage, "committables": committables.collect::<Vec<_>>()})
         });
-        json!({
-            "place": checkpoints.place(),
-            "job": summary.job,
-            "epoch": summary.epoch,
-            "slot": summary.slot,
-            "kind": word(summary.kind),
-            "finished": summary.finished,
-            "generation": summary.generation,
-            "written_unix_ms": summary.written_unix_ms,
-            "worker_count": summary.worker_count,
-            "key_groups": summary.key_groups,
-            "subtasks": summary.holds.subtasks,
-            "file_bytes": summary.holds.file_bytes,
-            "inline_bytes": summary.holds.inline_bytes,
-            "stages": stages.collect::<Vec<_>>(),
-            "sources": sources.collect::<Vec<_>>(),
-            "sinks": sinks.collect::<Vec<_>>(),
-            "files": files.collect::<Vec<_>>(),
-        })
+        let mut shown = outline(summary);
+        shown["place"] = checkpoints.place().into();
+        shown["job"] = json!(summary.job);
+        shown["stages"] = stages.collect();
+        shown["sources"] = sources.collect();
+        shown["sinks"] = sinks.collect();
+        shown["files"] = files.collect();
+        shown
     }
 
     fn as_text(
