@@ -106,6 +106,39 @@ fn a_job_stops_with_a_savepoint_and_drained_when_another_process_asks() {
     assert_eq!(refused.kind(), ErrorKind::Invalid);
 }
 
+/// Both are there before the job has seen the first one.
+#[test]
+fn two_who_ask_a_job_to_stop_are_told_of_the_same_checkpoint() {
+    let mut small = small();
+    small.start();
+    small.next_part().expect("nothing fails");
+    let (one, other) = thread::scope(|scope| {
+        let asks = || client(&small).stop();
+        let (one, other) = (scope.spawn(asks), scope.spawn(asks));
+        while requests(&small).len() < 2 {
+            thread::yield_now();
+        }
+        while !(one.is_finished() && other.is_finished()) {
+            small.harness.clock().advance(Duration::from_millis(100));
+            thread::yield_now();
+        }
+        (
+            one.join().expect("no panic"),
+            other.join().expect("no panic"),
+        )
+    });
+    let (one, other) = (one.expect("it answers"), other.expect("it answers"));
+    assert!(one.is_some() && one == other, "{one:?} {other:?}");
+    assert_eq!(
+        small.harness.wait().expect("it has stopped").outcome,
+        Outcome::Stopped
+    );
+    assert_eq!(requests(&small), Vec::<String>::new());
+    small.start();
+    small.finish().expect("nothing fails");
+    small.check_complete();
+}
+
 /// Nobody answers, and the request must not stop the run that comes next.
 #[test]
 fn a_request_that_nobody_answers_is_withdrawn() {
